@@ -1,0 +1,142 @@
+/**
+ * Header fields on their way through: which requests are too ambiguous to forward, which fields end here, which are
+ * added. Fields are flat lists of names and values as they arrived, `[name, value, name, value, ...]`, because a record
+ * would already have merged or lost what must be judged.
+ */
+import type { Target } from './request-target.ts';
+import { parseAuthorityForm, parseHost } from './request-target.ts';
+
+type Field = readonly [name: string, value: string];
+
+/** Fields that belong to one connection (RFC 9110 section 7.6.1) or that the proxy writes itself, both ways. */
+const endingHere: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+]);
+
+/** What a Connection line cannot remove: without these the other side reads another message, or a loop goes unseen. */
+const framing: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'via']);
+
+function pairs(raw: readonly string[]): readonly Field[] {
+  return raw.flatMap((name, at): Field[] => (at % 2 === 0 ? [[name, raw[at + 1] ?? '']] : []));
+}
+
+function listElements(values: readonly string[]): readonly string[] {
+  return values.flatMap((value) => value.split(',')).map((element) => element.trim());
+}
+
+/** Every value of the fields of this name, in order; the name's case does not matter. */
+export function fieldValues(raw: readonly string[], name: string): string[] {
+  const wanted = name.toLowerCase();
+  return pairs(raw).flatMap(([found, value]) => (found.toLowerCase() === wanted ? [value] : []));
+}
+
+/**
+ * What is malformed in the fields of a CONNECT, or null. Host may be absent, the bare host (as Java sends it) or host
+ * and port of the target; a body has no meaning before a tunnel (RFC 9110 section 9.3.6) and would pass as its bytes.
+ */
+export function checkConnectFields(raw: readonly string[], target: Target): string | null {
+  const [host, ...otherHosts] = fieldValues(raw, 'host');
+  if (otherHosts.length > 0) return 'Several Host fields';
+  if (host !== undefined && !namesTarget(host, target)) return 'Host field differs from CONNECT target';
+  if (fieldValues(raw, 'transfer-encoding').length > 0) return 'Transfer-Encoding in CONNECT';
+  const lengths = fieldValues(raw, 'content-length');
+  return lengths.length > 1 || lengths.some((length) => !/^0+$/.test(length)) ? 'Content-Length in CONNECT' : null;
+}
+
+function namesTarget(hostField: string, target: Target): boolean {
+  const withPort = parseAuthorityForm(hostField);
+  if (withPort.ok) return withPort.value.text === target.text;
+  const bare = parseHost(hostField);
+  return bare.ok && bare.value.host === target.host;
+}
+
+/**
+ * What is malformed in the fields of a request to forward, or null. Stricter than RFC 9112 section 6: where two readers
+ * could disagree on where a body ends, a second request can hide in it, so only one unambiguous framing passes.
+ */
+export function checkForwardFields(raw: readonly string[], httpVersion: string): string | null {
+  if (fieldValues(raw, 'host').length > 1) return 'Several Host fields';
+  const [coding, ...otherCodings] = fieldValues(raw, 'transfer-encoding');
+  const [length, ...otherLengths] = fieldValues(raw, 'content-length');
+  if (coding !== undefined) {
+    if (httpVersion !== '1.1') return `Transfer-Encoding on HTTP/1.0`;
+    if (length !== undefined) return 'Transfer-Encoding and Content-Length';
+    if (otherCodings.length > 0 || coding.toLowerCase() !== 'chunked') return 'Transfer-Encoding other than chunked';
+  }
+  if (otherLengths.length > 0) return 'Several Content-Length fields';
+  const isLength = length === undefined || (/^\d+$/.test(length) && Number.isSafeInteger(Number(length)));
+  return isLength ? null : 'Malformed Content-Length';
+}
+
+/** The fields that go on: neither hop-by-hop, nor named by any Connection line, nor spoken between proxies. */
+function endToEnd(raw: readonly string[]): readonly Field[] {
+  const options = listElements([...fieldValues(raw, 'connection'), ...fieldValues(raw, 'proxy-connection')]);
+  const named = new Set(options.map((option) => option.toLowerCase()).filter((option) => !framing.has(option)));
+  return pairs(raw).filter(([name]) => {
+    const key = name.toLowerCase();
+    return !endingHere.has(key) && !named.has(key) && !key.startsWith('proxy-');
+  });
+}
+
+/** The Via field with our element behind those that came (RFC 9110 section 7.6.3). */
+function viaField(raw: readonly string[], own: { readonly via: string; readonly httpVersion: string }): Field {
+  const earlier = fieldValues(raw, 'via').filter((value) => value !== '');
+  return ['Via', [...earlier, `${own.httpVersion} ${own.via}`].join(', ')];
+}
+
+/**
+ * The fields of the request to the destination. `host` becomes Host, `via` is our name, `httpVersion` that of the
+ * request as it came. Expect ends here because the proxy answers it; `Transfer-Encoding: chunked` is said again where
+ * the request had it, or the platform would send the body of a GET or DELETE unframed.
+ */
+export function requestFields(
+  raw: readonly string[],
+  options: { readonly host: string; readonly via: string; readonly httpVersion: string },
+): Record<string, string | string[]> {
+  const kept = endToEnd(raw).filter(([name]) => !['host', 'expect'].includes(name.toLowerCase()));
+  const isChunked = fieldValues(raw, 'transfer-encoding').length > 0;
+  const fields: Field[] = [['Host', options.host], ...kept, viaField(raw, options)];
+  return toRecord(isChunked ? [...withoutLength(fields), ['Transfer-Encoding', 'chunked']] : fields);
+}
+
+/** A length beside a transfer coding is at best wrong (RFC 9112 section 6.3). */
+function withoutLength(fields: readonly Field[]): readonly Field[] {
+  return fields.filter(([name]) => name.toLowerCase() !== 'content-length');
+}
+
+/** One entry a name, spelled as first sent. Without prototype: `__proto__` is a field name like any other. */
+function toRecord(fields: readonly Field[]): Record<string, string | string[]> {
+  const groups = Map.groupBy(fields, ([name]) => name.toLowerCase());
+  const record: Record<string, string | string[]> = Object.create(null);
+  for (const [[name, value], ...others] of groups.values() as Iterable<[Field, ...Field[]]>) {
+    record[name] = others.length === 0 ? value : [value, ...others.map(([, other]) => other)];
+  }
+  return record;
+}
+
+/**
+ * The fields of the answer to the client, as a flat list. The platform frames the body anew. `Proxy-*` fields of a
+ * destination end here: it cannot ask for credentials, or report a refusal, in this proxy's name.
+ */
+export function responseFields(
+  raw: readonly string[],
+  options: { readonly via: string; readonly httpVersion: string },
+): string[] {
+  const kept = endToEnd(raw);
+  const isCoded = fieldValues(raw, 'transfer-encoding').length > 0;
+  return [...(isCoded ? withoutLength(kept) : kept), viaField(raw, options)].flat();
+}
+
+/** Whether a Via element was written under one of these names, case-blind: the message has been here before. */
+export function viaHasName(raw: readonly string[], names: readonly string[]): boolean {
+  const own = new Set(names.map((name) => name.toLowerCase()));
+  // A comment may hold commas and must not look like an element.
+  const values = fieldValues(raw, 'via').map((value) => value.replace(/\([^()]*\)/g, ''));
+  return listElements(values).some((element) => own.has(element.split(/[ \t]+/)[1]?.toLowerCase() ?? ''));
+}
