@@ -65,7 +65,7 @@ export function checkForwardFields(raw: readonly string[], httpVersion: string):
   const [coding, ...otherCodings] = fieldValues(raw, 'transfer-encoding');
   const [length, ...otherLengths] = fieldValues(raw, 'content-length');
   if (coding !== undefined) {
-    if (httpVersion !== '1.1') return `Transfer-Encoding on HTTP/1.0`;
+    if (httpVersion !== '1.1') return 'Transfer-Encoding on HTTP/1.0';
     if (length !== undefined) return 'Transfer-Encoding and Content-Length';
     if (otherCodings.length > 0 || coding.toLowerCase() !== 'chunked') return 'Transfer-Encoding other than chunked';
   }
