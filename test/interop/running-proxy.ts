@@ -1,0 +1,88 @@
+/** The proxy as its users run it: a process of its own with a config file, an allowlist and an access log. */
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { createTempFolder } from '../support/temp-folder.ts';
+import { start } from './child.ts';
+
+/** One access log line, in the fields that these tests read. */
+export interface AccessLine {
+  readonly event: string;
+  readonly kind: string;
+  readonly client: string;
+  readonly method: string;
+  readonly target: string;
+  readonly path: string | null;
+  readonly verdict: string;
+  readonly reason: string | null;
+  readonly rule: string | null;
+  readonly status: number;
+  readonly address: string | null;
+  readonly tlsServerName: string | null;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
+export interface RunningProxy extends AsyncDisposable {
+  readonly port: number;
+  /** `http://127.0.0.1:port` */
+  readonly url: string;
+  /** Stops the proxy, so that every exchange has ended, and gives its whole access log. */
+  stop(): Promise<{ readonly lines: readonly AccessLine[]; readonly text: string; readonly code: number | null }>;
+}
+
+const command = fileURLToPath(new URL('../../src/lockdown-proxy.js', import.meta.url));
+
+/** A port that was free a moment ago: a config file has to name one. */
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Starts `lockdown-proxy serve` with these rules; the loopback of 127.0.0.2 and up is lifted for destinations. */
+export async function startProxy(rules: readonly string[]): Promise<RunningProxy> {
+  await using owned = new AsyncDisposableStack();
+  const folder = owned.use(createTempFolder());
+  const [port, adminPort] = [await findFreePort(), await findFreePort()];
+  folder.write('allowed.txt', `${rules.join('\n')}\n`);
+  const config = folder.write(
+    'config.yaml',
+    [
+      `listen: ["127.0.0.1:${port}"]`,
+      'networks: [127.0.0.1/32]',
+      'allowlist: [./allowed.txt]',
+      'privateDestinations: [127.0.0.0/8]',
+      'log: { access: ./access.log, format: json }',
+      `admin: { listen: "127.0.0.1:${adminPort}" }`,
+      'ranges: { cacheDir: ./cache }',
+      '',
+    ].join('\n'),
+  );
+  const proxy = start(process.execPath, [command, 'serve', '--config', config]);
+  owned.defer(async () => {
+    await proxy.stop();
+  });
+  await proxy.printed('"started"');
+
+  const kept = owned.move();
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    async stop() {
+      const { code } = await proxy.stop();
+      const text = existsSync(`${folder.path}/access.log`) ? folder.read('access.log') : '';
+      const lines = text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as AccessLine);
+      return { lines, text, code };
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
