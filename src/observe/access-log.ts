@@ -1,0 +1,131 @@
+/** The access log: one line an exchange, whatever a client put into it. */
+import type { ExchangeRecord } from '../proxy/exchange.ts';
+import { createLineSink } from './line-sink.ts';
+import { createLineFormatter, type Level } from './logger.ts';
+import { createRefusalLimit } from './refusal-limit.ts';
+import { squidLine } from './squid-line.ts';
+
+/** `access` once an exchange has ended; `tunnel-open` once a tunnel has lived for a while. */
+export type AccessEvent = 'access' | 'tunnel-open';
+
+export interface AccessLog {
+  write(event: AccessEvent, record: ExchangeRecord): void;
+  /** Lines lost because the reader stalled or the disk was full. */
+  readonly dropped: number;
+  /** Opens a log file anew after a rotation; standard output stays as it is. */
+  reopen(): void;
+  /** Writes what is queued, and gives up at the deadline. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export interface AccessLogOptions {
+  /** `-` for standard output, else a file path. */
+  readonly destination: string;
+  readonly format: 'json' | 'squid';
+  /** Bytes that may wait for a stalled reader or a full disk. */
+  readonly maxQueuedBytes?: number;
+  readonly onDrop?: (count: number) => void;
+  readonly onError?: (error: Error) => void;
+}
+
+/** Opens the access log; throws if its file cannot be opened. */
+export function createAccessLog(options: AccessLogOptions): AccessLog {
+  const { destination, format, maxQueuedBytes, onDrop, onError } = options;
+  const sink = createLineSink({
+    destination: destination === '-' ? 1 : destination,
+    maxQueuedBytes,
+    onDrop,
+    onError,
+  });
+  const formatLine = createLineFormatter();
+  const refusals = createRefusalLimit();
+
+  function write(event: AccessEvent, record: ExchangeRecord): void {
+    if (isBareProbe(record)) return;
+    // A client outside the networks costs nothing to be refused, so it may not fill the disk either.
+    const limited = record.reason === 'client_outside_network';
+    const admitted = limited ? refusals.admit(record.client, record.endTime) : { write: true, suppressed: 0 };
+    if (!admitted.write) return;
+    if (format === 'json') {
+      sink.write(formatLine(accessLevel(record), accessFields(event, record, admitted.suppressed)));
+    } else if (event === 'access') {
+      // Squid knows no line for an open tunnel; tools that read its log would count the exchange twice.
+      sink.write(squidLine(record));
+    }
+  }
+
+  return {
+    write,
+    get dropped() {
+      return sink.dropped;
+    },
+    reopen: () => sink.reopen(),
+    close: (deadlineMs) => sink.close(deadlineMs),
+  };
+}
+
+/** Azure's load balancer opens and closes a connection every few seconds to see whether the port answers. */
+function isBareProbe(record: ExchangeRecord): boolean {
+  return (
+    record.kind === 'connection' && record.client === '168.63.129.16' && record.method === null && record.bytesUp === 0
+  );
+}
+
+/** How loud a line is: what the client asked for and did not get is a warning, our own failure an error. */
+export function accessLevel(record: Pick<ExchangeRecord, 'verdict' | 'reason' | 'authFailure'>): Level {
+  if (record.reason === 'internal_error') return 'error';
+  // The first 407 is how a client learns that it has to sign in.
+  if (record.authFailure === 'missing') return 'info';
+  if (record.authFailure !== null) return 'warn';
+  return record.verdict === 'deny' || record.verdict === 'error' ? 'warn' : 'info';
+}
+
+/**
+ * The fields of a line in their order, behind `level`. Every key is always there, null where it has no value, so that a
+ * column of a table or a field of an index never comes and goes; `suppressed` alone appears only when it counts: the
+ * lines of this client left out before this one.
+ */
+export function accessFields(event: AccessEvent, record: ExchangeRecord, suppressed: number): object {
+  return {
+    time: new Date(record.endTime).toISOString(),
+    startTime: new Date(record.startTime).toISOString(),
+    event,
+    id: record.id,
+    kind: record.kind,
+    client: record.client,
+    clientPort: record.clientPort,
+    user: record.user,
+    userAgent: record.userAgent,
+    method: record.method,
+    target: withoutUserinfo(record.target),
+    path: withoutQuery(record.path),
+    verdict: record.verdict,
+    reason: record.reason,
+    wouldDeny: record.wouldDeny,
+    authFailure: record.authFailure,
+    rule: record.rule,
+    ruleText: record.ruleText,
+    status: record.status,
+    address: record.address,
+    tlsServerName: record.tlsServerName,
+    dnsMs: record.dnsMs,
+    connectMs: record.connectMs,
+    durationMs: record.durationMs,
+    bytesUp: record.bytesUp,
+    bytesDown: record.bytesDown,
+    endedBy: record.endedBy,
+    configHash: record.configHash,
+    hint: record.hint,
+    ...(suppressed > 0 ? { suppressed } : {}),
+  };
+}
+
+/** The record holds no query; this is the last door, and a storage key in a log is not to be mended afterwards. */
+export function withoutQuery(path: string | null): string | null {
+  return path === null ? null : path.replace(/[?#].*$/s, '');
+}
+
+/** Likewise for `user:password@`, which no accepted target has. */
+export function withoutUserinfo(target: string | null): string | null {
+  return target === null ? null : target.slice(target.lastIndexOf('@') + 1);
+}

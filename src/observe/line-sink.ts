@@ -1,0 +1,214 @@
+/**
+ * The way out of every log line. The queue is here and the stream below gets one batch at a time, so that each line
+ * that could not be written is counted, and a line stands whole in one file or the other when the file is reopened.
+ */
+import { constants, openSync } from 'node:fs';
+import { type LineStream, maxLineBytes, openLineStream } from './logger.ts';
+
+/** Where lines go. `write` takes whole ASCII lines, never throws and never waits. */
+export interface LineSink {
+  write(line: string): void;
+  /** Lines lost so far: no room in the queue, a reader gone for good, or still unwritten at the closing deadline. */
+  readonly dropped: number;
+  /** Opens the file anew after a rotation; a path that cannot be opened leaves the old file in use. */
+  reopen(): void;
+  /** Writes what is queued and closes; gives up at the deadline, counting what is left as dropped. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export interface LineSinkOptions {
+  /** A file path, or one of the standard descriptors 1 and 2. */
+  readonly destination: string | 1 | 2;
+  /** Bytes that may wait for a stalled reader or a full disk; lines beyond are dropped. */
+  readonly maxQueuedBytes?: number | undefined;
+  readonly onDrop?: ((count: number) => void) | undefined;
+  /** Told once when writing begins to fail, and again only if it went well in between. */
+  readonly onError?: ((error: Error) => void) | undefined;
+}
+
+/** Whole lines that are written together; no more than is atomic on a pipe that several processes share. */
+interface Batch {
+  text: string;
+  lines: number;
+}
+
+const defaultMaxQueuedBytes = 16 * 1024 * 1024;
+/** A full pipe is tried again soon, for its reader may be quick; a full disk takes longer to mend. */
+const firstBusyRetryMs = 1;
+const lastBusyRetryMs = 64;
+const failureRetryMs = 500;
+
+/** Opens a sink that keeps lines in order and never holds up the event loop. Throws if a file cannot be opened. */
+export function createLineSink(options: LineSinkOptions): LineSink {
+  const { destination, maxQueuedBytes = defaultMaxQueuedBytes, onDrop, onError } = options;
+  const batches: Batch[] = [];
+  let queuedBytes = 0;
+  let dropped = 0;
+  /** Bytes of the first batch that are out already. */
+  let written = 0;
+  /** `waiting`: a write failed and is tried again; `gone`: nobody will ever read. */
+  let state: 'idle' | 'writing' | 'waiting' | 'gone' = 'idle';
+  let failing = false;
+  let reopening = false;
+  let busyRetryMs = firstBusyRetryMs;
+  let retryTimer: NodeJS.Timeout | undefined;
+  let closing: { readonly done: Promise<void>; readonly finish: () => void } | null = null;
+  let stream = open();
+
+  function open(): LineStream {
+    const fd = typeof destination === 'string' ? openFile(destination) : openStandard(destination);
+    // A file replaced after a rotation may still report; only the current one is heard.
+    const current = (act: () => void): void => {
+      if (opened === stream) act();
+    };
+    const opened: LineStream = openLineStream(fd, {
+      onWritten: (bytes) => current(() => (written += bytes)),
+      onDrain: () => current(batchDone),
+      onError: (error) => current(() => writeFailed(error)),
+      onClose: () => current(() => closing?.finish()),
+    });
+    return opened;
+  }
+
+  function tell(error: unknown): void {
+    if (!failing) onError?.(error instanceof Error ? error : new Error(String(error)));
+    failing = true;
+  }
+
+  function drop(count: number): void {
+    dropped += count;
+    if (count > 0) onDrop?.(count);
+  }
+
+  function writeNext(): void {
+    if (reopening) openAnew();
+    const batch = batches[0];
+    state = batch === undefined ? 'idle' : 'writing';
+    written = 0;
+    if (batch !== undefined) stream.write(batch.text);
+    else if (closing !== null) stream.end();
+  }
+
+  function batchDone(): void {
+    queuedBytes -= batches.shift()?.text.length ?? 0;
+    failing = false;
+    busyRetryMs = firstBusyRetryMs;
+    writeNext();
+  }
+
+  function writeFailed(error: NodeJS.ErrnoException): void {
+    if (state === 'gone') return;
+    if (error.code !== 'EAGAIN') tell(error);
+    if (error.code === 'EPIPE' || error.code === 'EBADF') {
+      giveUp();
+    } else if (!reopening || !moveToNewFile()) {
+      state = 'waiting';
+      retryTimer = setTimeout(retry, error.code === 'EAGAIN' ? busyRetryMs : failureRetryMs).unref();
+      busyRetryMs = Math.min(busyRetryMs * 2, lastBusyRetryMs);
+    }
+  }
+
+  function retry(): void {
+    state = 'writing';
+    // The stream kept what is left of the batch: an empty write sets it going again.
+    stream.write('');
+  }
+
+  /** Replaces the file, or says why not; the old one is left as it stands. */
+  function openAnew(): boolean {
+    reopening = false;
+    const old = stream;
+    try {
+      stream = open();
+    } catch (error) {
+      tell(error);
+      return false;
+    }
+    old.destroy();
+    return true;
+  }
+
+  /** Goes on in a new file with the lines that the old one could not take. */
+  function moveToNewFile(): boolean {
+    if (!openAnew()) return false;
+    clearTimeout(retryTimer);
+    dropWritten();
+    writeNext();
+    return true;
+  }
+
+  /** Takes the lines that are wholly out from the first batch; one torn by a full disk stays, whole. */
+  function dropWritten(): void {
+    const first = batches[0];
+    if (first === undefined || written === 0) return;
+    const done = first.text.slice(0, first.text.lastIndexOf('\n', written - 1) + 1);
+    first.text = first.text.slice(done.length);
+    first.lines -= done.split('\n').length - 1;
+    queuedBytes -= done.length;
+  }
+
+  function giveUp(): void {
+    clearTimeout(retryTimer);
+    state = 'gone';
+    dropWritten();
+    drop(batches.reduce((lines, batch) => lines + batch.lines, 0));
+    batches.length = 0;
+    stream.destroy();
+    closing?.finish();
+  }
+
+  return {
+    get dropped() {
+      return dropped;
+    },
+    write(line) {
+      if (closing !== null || state === 'gone' || queuedBytes + line.length > maxQueuedBytes) {
+        drop(1);
+        return;
+      }
+      queuedBytes += line.length;
+      const last = batches.at(-1);
+      // The first batch is on its way out: nothing may be added to it.
+      if (last !== undefined && batches.length > 1 && last.text.length + line.length <= maxLineBytes) {
+        last.text += line;
+        last.lines += 1;
+      } else {
+        batches.push({ text: line, lines: 1 });
+      }
+      if (state === 'idle') writeNext();
+    },
+    reopen() {
+      if (typeof destination !== 'string' || closing !== null || state === 'gone') return;
+      reopening = true;
+      if (state === 'idle') writeNext();
+      else if (state === 'waiting') moveToNewFile();
+    },
+    close(deadlineMs) {
+      if (closing !== null) return closing.done;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const deadline = setTimeout(giveUp, deadlineMs);
+      const finish = (): void => {
+        clearTimeout(deadline);
+        resolve();
+      };
+      closing = { done: promise, finish };
+      if (state === 'gone') finish();
+      else if (state === 'idle') stream.end();
+      return promise;
+    },
+  };
+}
+
+/** Appends; `O_NONBLOCK` because a named pipe without a reader would hold up the whole start. */
+function openFile(path: string): number {
+  return openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK, 0o640);
+}
+
+/**
+ * Makes a standard descriptor non-blocking, which Node does when it sets up its stream. A write that blocked would keep
+ * a thread of the pool, and the process could not even exit before its reader moved.
+ */
+function openStandard(fd: 1 | 2): number {
+  void (fd === 1 ? process.stdout : process.stderr);
+  return fd;
+}
