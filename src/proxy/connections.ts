@@ -1,0 +1,55 @@
+/** The connections that are open, counted against the limits in all and by client. */
+import type { Socket } from 'node:net';
+import type { Address } from '../address/ip.ts';
+import type { Config } from '../config/config.ts';
+import type { Exchange } from './exchange.ts';
+
+/** What is known of a connection between its requests. */
+export interface Connection {
+  readonly client: Address;
+  /** Requests read and not yet answered. */
+  outstanding: number;
+  /** The requests of a connection are served one after the other, as they are answered. */
+  turn: Promise<void>;
+  /** The exchange under way, if any. */
+  exchange: Exchange | null;
+  /** Set when no further request is taken: it became a tunnel, or is being closed. */
+  isTaken: boolean;
+}
+
+export interface Connections {
+  /** The limit that one more connection of this client would break, as `name value`, or null. */
+  limitFor(client: Address, limits: Config['limits']): 'connections' | 'connectionsPerClient' | null;
+  add(socket: Socket, client: Address): Connection;
+  get(socket: Socket): Connection | undefined;
+  [Symbol.iterator](): Iterator<[Socket, Connection]>;
+  readonly size: number;
+}
+
+export function createConnections(): Connections {
+  const open = new Map<Socket, Connection>();
+  const perClient = new Map<string, number>();
+  return {
+    limitFor(client, limits) {
+      if (open.size >= limits.connections) return 'connections';
+      return (perClient.get(client.text) ?? 0) >= limits.connectionsPerClient ? 'connectionsPerClient' : null;
+    },
+    add(socket, client) {
+      const connection: Connection = { client, outstanding: 0, turn: Promise.resolve(), exchange: null, isTaken: false };
+      open.set(socket, connection);
+      perClient.set(client.text, (perClient.get(client.text) ?? 0) + 1);
+      socket.once('close', () => {
+        open.delete(socket);
+        const left = (perClient.get(client.text) ?? 1) - 1;
+        if (left > 0) perClient.set(client.text, left);
+        else perClient.delete(client.text);
+      });
+      return connection;
+    },
+    get: (socket) => open.get(socket),
+    [Symbol.iterator]: () => open[Symbol.iterator](),
+    get size() {
+      return open.size;
+    },
+  };
+}

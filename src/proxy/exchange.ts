@@ -1,0 +1,171 @@
+/**
+ * One exchange: what a client asked and what became of it. Each step fills the record, `close` hands it over once.
+ * The exchange owns the client socket's errors from the tick in which it opens.
+ */
+import type { Socket } from 'node:net';
+import type { Address } from '../address/ip.ts';
+import type { ProxyError, Reason } from '../errors.ts';
+import type { Kind } from '../policy/rule.ts';
+import type { Snapshot } from '../state/snapshot.ts';
+
+export type Verdict = 'allow' | 'deny' | 'challenge' | 'would_deny' | 'error';
+export type EndedBy = 'client' | 'destination' | 'idle' | 'drain' | 'reload' | 'error';
+
+/** Everything the access log says of an exchange; times in milliseconds, counts in bytes. */
+export interface ExchangeRecord {
+  id: string;
+  kind: Kind | 'connection';
+  startTime: number;
+  endTime: number;
+  client: string;
+  clientPort: number;
+  user: string | null;
+  userAgent: string | null;
+  method: string | null;
+  target: string | null;
+  path: string | null;
+  verdict: Verdict;
+  reason: Reason | null;
+  wouldDeny: Reason | null;
+  authFailure: 'missing' | 'rejected' | 'throttled' | 'upstream' | null;
+  rule: string | null;
+  ruleText: string | null;
+  status: number | null;
+  address: string | null;
+  tlsServerName: string | null;
+  dnsMs: number | null;
+  connectMs: number | null;
+  durationMs: number;
+  bytesUp: number;
+  bytesDown: number;
+  endedBy: EndedBy | null;
+  configHash: string;
+  /** What an operator would do about it, where the line alone does not say. */
+  hint: string | null;
+}
+
+export interface Exchange {
+  readonly record: ExchangeRecord;
+  readonly client: Address;
+  readonly snapshot: Snapshot;
+  /** Fires when the exchange has to stop; its reason is what was given to `abort`. */
+  readonly signal: AbortSignal;
+  /** Stops whatever the exchange waits for: somebody ended it, or an error that is still to be answered. */
+  abort(cause: EndedBy | ProxyError): void;
+  /** From here on somebody else looks after the client socket's errors and end. */
+  releaseSocket(): void;
+  /** Ends the exchange; calls after the first do nothing. */
+  close(endedBy: EndedBy): void;
+}
+
+/** What an exchange needs from outside; `onClose` gets each record exactly once. */
+export interface ExchangeDeps {
+  readonly onClose: (record: ExchangeRecord) => void;
+  readonly onTunnelOpen: (record: ExchangeRecord) => void;
+}
+
+/** Opens exchanges and knows those that are open, so that a drain finds them. */
+export interface ExchangeRegistry {
+  open(kind: ExchangeRecord['kind'], socket: Socket, client: Address, snapshot: Snapshot): Exchange;
+  /** Stops every open exchange. */
+  abortAll(endedBy: EndedBy): void;
+  readonly openCount: number;
+  /** Resolves when no exchange is open. */
+  whenIdle(): Promise<void>;
+}
+
+export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
+  const openExchanges = new Set<Exchange>();
+  const waiting: (() => void)[] = [];
+  const prefix = `${Math.floor(Math.random() * 36 ** 5).toString(36).padStart(5, '0')}-`;
+  let count = 0;
+
+  function open(kind: ExchangeRecord['kind'], socket: Socket, client: Address, snapshot: Snapshot): Exchange {
+    const controller = new AbortController();
+    const started = performance.now();
+    const record = newRecord(`${prefix}${(count++).toString(36)}`, kind, client, socket.remotePort ?? 0, snapshot.configHash);
+    let isClosed = false;
+    let openTimer: NodeJS.Timeout | undefined;
+    const exchange: Exchange = {
+      record,
+      client,
+      snapshot,
+      signal: controller.signal,
+      abort: (cause) => controller.abort(cause),
+      releaseSocket() {
+        socket.off('error', onGone);
+        socket.off('close', onGone);
+      },
+      close(endedBy) {
+        if (isClosed) return;
+        isClosed = true;
+        clearTimeout(openTimer);
+        exchange.releaseSocket();
+        openExchanges.delete(exchange);
+        record.endTime = Date.now();
+        record.durationMs = Math.round(performance.now() - started);
+        record.endedBy = endedBy;
+        deps.onClose(record);
+        if (openExchanges.size === 0) for (const resolve of waiting.splice(0)) resolve();
+      },
+    };
+    const onGone = () => exchange.abort('client');
+    socket.on('error', onGone);
+    socket.on('close', onGone);
+    openExchanges.add(exchange);
+    if (kind === 'tunnel') {
+      openTimer = setTimeout(() => {
+        record.endTime = Date.now();
+        record.durationMs = Math.round(performance.now() - started);
+        deps.onTunnelOpen(record);
+      }, snapshot.config.log.tunnelOpenAfterMs);
+      openTimer.unref();
+    }
+    return exchange;
+  }
+
+  return {
+    open,
+    abortAll(endedBy) {
+      for (const exchange of openExchanges) exchange.abort(endedBy);
+    },
+    get openCount() {
+      return openExchanges.size;
+    },
+    whenIdle: () => (openExchanges.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+  };
+}
+
+function newRecord(id: string, kind: ExchangeRecord['kind'], client: Address, clientPort: number, configHash: string): ExchangeRecord {
+  const now = Date.now();
+  return {
+    id,
+    kind,
+    startTime: now,
+    endTime: now,
+    client: client.text,
+    clientPort,
+    user: null,
+    userAgent: null,
+    method: null,
+    target: null,
+    path: null,
+    verdict: 'allow',
+    reason: null,
+    wouldDeny: null,
+    authFailure: null,
+    rule: null,
+    ruleText: null,
+    status: null,
+    address: null,
+    tlsServerName: null,
+    dnsMs: null,
+    connectMs: null,
+    durationMs: 0,
+    bytesUp: 0,
+    bytesDown: 0,
+    endedBy: null,
+    configHash,
+    hint: null,
+  };
+}

@@ -1,0 +1,45 @@
+/** Reads a client into a bounded buffer while nothing may flow yet: a reset is only seen on a socket that is read. */
+import type { Socket } from 'node:net';
+
+export interface HeldClient {
+  /** Calls back with each piece, those already here included, until `release`. */
+  onBytes(listener: (bytes: Buffer) => void): void;
+  /** Calls back when the client has closed its half. */
+  onEnd(listener: () => void): void;
+  /** Stops reading and gives back everything that came, in order. */
+  release(): readonly Buffer[];
+}
+
+/** Holds what a client sends, `head` (what came behind the CONNECT) first; beyond `maxBytes` the client is paused. */
+export function holdClient(socket: Socket, head: Buffer, maxBytes: number): HeldClient {
+  const pieces: Buffer[] = head.length > 0 ? [head] : [];
+  let length = head.length;
+  let listener: ((bytes: Buffer) => void) | null = null;
+  let endListener: (() => void) | null = null;
+  const onData = (bytes: Buffer) => {
+    pieces.push(bytes);
+    length += bytes.length;
+    if (length >= maxBytes) socket.pause();
+    listener?.(bytes);
+  };
+  const onEnd = () => endListener?.();
+  socket.on('data', onData);
+  socket.on('end', onEnd);
+  socket.resume();
+  return {
+    onBytes(callback) {
+      listener = callback;
+      for (const bytes of pieces.slice()) callback(bytes);
+    },
+    onEnd(callback) {
+      endListener = callback;
+      if (socket.readableEnded) callback();
+    },
+    release() {
+      socket.pause();
+      socket.off('data', onData);
+      socket.off('end', onEnd);
+      return pieces;
+    },
+  };
+}

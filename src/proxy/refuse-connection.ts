@@ -1,0 +1,72 @@
+/** Refusals that belong to a connection and not to a request: the client's address, a limit, an unreadable head. */
+import type { Socket } from 'node:net';
+import type { Address } from '../address/ip.ts';
+import { formatPrefix, prefixContains } from '../address/ip.ts';
+import { privatePrefixes } from '../address/special-purpose.ts';
+import { ProxyError } from '../errors.ts';
+import type { Snapshot } from '../state/snapshot.ts';
+import type { Connections } from './connections.ts';
+import type { Exchange, ExchangeRegistry } from './exchange.ts';
+import { verdictOf } from './failure.ts';
+import { refuseOnSocket } from './respond.ts';
+
+export interface Refuser {
+  /** Judges a client at accept; true when it was refused and answered. */
+  refuseClient(socket: Socket, client: Address, connections: Connections): boolean;
+  /** Answers, closes with care, and logs when the connection is gone. */
+  refuse(socket: Socket, client: Address, error: ProxyError, hint: string | null): void;
+  /** Logs a refusal that gets no answer. */
+  logRefusal(socket: Socket, client: Address, error: ProxyError): void;
+}
+
+/** Refused clients that may linger over their answer at the same time; beyond, they are cut off at once. */
+const maxLingering = 1024;
+
+export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapshot): Refuser {
+  let lingering = 0;
+
+  function open(socket: Socket, client: Address, error: ProxyError, hint: string | null): Exchange {
+    const exchange = exchanges.open('connection', socket, client, current());
+    const { record } = exchange;
+    record.verdict = verdictOf(error.reason);
+    record.reason = error.reason;
+    record.status = error.status;
+    record.hint = hint;
+    return exchange;
+  }
+
+  function refuse(socket: Socket, client: Address, error: ProxyError, hint: string | null): void {
+    const exchange = open(socket, client, error, hint);
+    lingering++;
+    socket.once('close', () => {
+      lingering--;
+      exchange.record.bytesUp = socket.bytesRead;
+      exchange.record.bytesDown = socket.bytesWritten;
+      exchange.close('client');
+    });
+    if (lingering > maxLingering) socket.destroy();
+    else refuseOnSocket(socket, error, exchange.record.id);
+  }
+
+  return {
+    refuse,
+    refuseClient(socket, client, connections) {
+      const { policy, config } = current();
+      if (!policy.networks.has(client)) {
+        const isPrivate = privatePrefixes.some((prefix) => prefixContains(prefix, client));
+        const entry = formatPrefix({ address: client, length: client.family === 4 ? 32 : 128 });
+        const hint = isPrivate ? `networks: ["${entry}"] admits it` : null;
+        refuse(socket, client, new ProxyError('client_outside_network', { phrase: `Client ${client.text} not in networks` }), hint);
+        return true;
+      }
+      const limit = connections.limitFor(client, config.limits);
+      if (!limit) return false;
+      const phrase = `Limit reached: ${limit} ${config.limits[limit]}`;
+      refuse(socket, client, new ProxyError('limit_reached', { phrase }), `raise limits.${limit}`);
+      return true;
+    },
+    logRefusal(socket, client, error) {
+      open(socket, client, error, null).close('error');
+    },
+  };
+}

@@ -1,0 +1,108 @@
+/** Looks host names up: hosts file, then A and AAAA over DNS with a cache that keeps to their TTL. One look-up serves one exchange. */
+import { Resolver } from 'node:dns/promises';
+import type { Address } from '../address/ip.ts';
+import { parseAddress } from '../address/ip.ts';
+import { ProxyError } from '../errors.ts';
+import { createHostsFile } from './hosts-file.ts';
+
+/** At most so many addresses of each family are taken from one answer. */
+const maxAddresses = 32;
+/** Bounds of the cache: entries, and seconds that an answer may serve whatever its TTL says. */
+const maxEntries = 10_000;
+const maxTtlSeconds = 300;
+/** A failure serves for a short time only, so that a client's retries do not each become queries. */
+const failureMs = 1000;
+
+export interface ResolverDeps {
+  /** DNS servers as `ip:port`; absent: the system's. */
+  readonly servers?: readonly string[];
+  readonly hostsFile?: string;
+}
+
+/**
+ * Resolves a host to its addresses.
+ * @throws ProxyError `dns_timeout` when the budget (milliseconds) runs out, `dns_failed` when there is no address.
+ */
+export type Resolve = (host: string, budgetMs: number, signal: AbortSignal) => Promise<readonly Address[]>;
+
+interface Entry {
+  readonly answer: Promise<readonly Address[]>;
+  expiresAt: number;
+}
+
+export function createResolve(deps: ResolverDeps = {}): Resolve {
+  const hosts = createHostsFile(deps.hostsFile ?? '/etc/hosts');
+  const cache = new Map<string, Entry>();
+
+  function cached(host: string, budgetMs: number): Promise<readonly Address[]> {
+    const known = cache.get(host);
+    if (known && known.expiresAt > performance.now()) return known.answer;
+    const entry: Entry = {
+      expiresAt: Infinity,
+      answer: lookUp(host, budgetMs, deps.servers).then(
+        ({ addresses, ttlSeconds }) => {
+          entry.expiresAt = performance.now() + Math.min(ttlSeconds, maxTtlSeconds) * 1000;
+          return addresses;
+        },
+        (error: unknown) => {
+          entry.expiresAt = performance.now() + failureMs;
+          throw error;
+        },
+      ),
+    };
+    // A look-up outlives the exchange that began it; its failure is only news to those who wait for it.
+    entry.answer.catch(() => {});
+    cache.delete(host);
+    cache.set(host, entry);
+    for (const oldest of cache.keys()) {
+      if (cache.size <= maxEntries) break;
+      cache.delete(oldest);
+    }
+    return entry.answer;
+  }
+
+  return async (host, budgetMs, signal) => {
+    const local = await hosts.find(host);
+    if (local.length > 0) return local;
+    const answer = cached(host, budgetMs);
+    if (signal.aborted) throw signal.reason;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', onAbort, { once: true });
+      answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    });
+  };
+}
+
+/** One query for each family, both awaited: an always-forbidden address must not hide behind the slower answer. */
+async function lookUp(host: string, budgetMs: number, servers: readonly string[] | undefined) {
+  const resolver = new Resolver({ timeout: Math.max(1, Math.floor(budgetMs / 2)), tries: 2 });
+  if (servers) resolver.setServers(servers);
+  const timer = setTimeout(() => resolver.cancel(), budgetMs);
+  try {
+    const results = await Promise.allSettled([resolver.resolve4(host, { ttl: true }), resolver.resolve6(host, { ttl: true })]);
+    const records = results.flatMap((result) => (result.status === 'fulfilled' ? result.value.slice(0, maxAddresses) : []));
+    const addresses = records.flatMap((record) => parseAddress(record.address) ?? []);
+    if (addresses.length === 0) throw failure(host, results);
+    return { addresses, ttlSeconds: Math.min(...records.map((record) => record.ttl)) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function failure(host: string, results: readonly PromiseSettledResult<unknown>[]): ProxyError {
+  const causes = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as NodeJS.ErrnoException] : []));
+  const isTimeout = causes.some((cause) => cause.code === 'ETIMEOUT' || cause.code === 'ECANCELLED');
+  const detail = causes.find((cause) => cause.code !== 'ENODATA')?.code ?? 'ENODATA';
+  return isTimeout
+    ? new ProxyError('dns_timeout', { phrase: `DNS timeout: ${host}`, cause: causes[0] })
+    : new ProxyError('dns_failed', { phrase: `DNS failed: ${host} ${words[detail] ?? detail}`, cause: causes[0] });
+}
+
+const words: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'does not exist',
+  ENODATA: 'has no address',
+  ESERVFAIL: 'server failure',
+  EREFUSED: 'query refused',
+  ECONNREFUSED: 'no DNS server answers',
+};

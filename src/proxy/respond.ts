@@ -1,0 +1,72 @@
+/** How a refusal reaches the client: a whole HTTP answer that explains itself, and a close that does not destroy it. */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { ProxyError } from '../errors.ts';
+import { answers } from '../errors.ts';
+
+/** The name under which the proxy speaks of itself in `Proxy-Status` (RFC 9209) and, with its instance, in `Via`. */
+export const productName = 'lockdown-proxy';
+
+/** After an answer, so much more is read and dropped before the socket goes (an unread byte would make it a reset). */
+const lingerBytes = 64 * 1024;
+const lingerMs = 500;
+
+/** Answers on a bare socket, half-closes, and drops what the client still sends. */
+export function refuseOnSocket(socket: Socket, error: ProxyError, id: string): void {
+  if (socket.destroyed || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { fields, body } = answerFor(error, id);
+  let head = `HTTP/1.1 ${error.status} ${reasonPhrase(error)}\r\n`;
+  for (let index = 0; index < fields.length; index += 2) head += `${fields[index]}: ${fields[index + 1]}\r\n`;
+  socket.write(`${head}\r\n${body}`, 'latin1');
+  lingeringClose(socket);
+}
+
+/** Answers on a response that has not begun; the connection then closes as above. */
+export function refuseOnResponse(socket: Socket, response: ServerResponse, error: ProxyError, id: string): void {
+  if (response.headersSent || socket.destroyed) {
+    socket.destroy();
+    return;
+  }
+  const { fields, body } = answerFor(error, id);
+  // node:http closes the connection of a last response through this method, which would leave unread input behind.
+  socket.destroySoon = () => lingeringClose(socket);
+  response.sendDate = false;
+  response.writeHead(error.status, reasonPhrase(error), fields);
+  response.end(body);
+}
+
+/** Half-closes and reads on until the client closes, 64 KiB came or 500 ms went by. */
+export function lingeringClose(socket: Socket): void {
+  let dropped = 0;
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.on('data', (bytes: Buffer) => {
+    dropped += bytes.length;
+    if (dropped > lingerBytes) socket.destroy();
+  });
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () => clearTimeout(timer));
+  // When the client has closed its side too and the answer is out, the socket destroys itself.
+  socket.end();
+  socket.resume();
+}
+
+function answerFor(error: ProxyError, id: string): { fields: string[]; body: string } {
+  const body = `${reasonPhrase(error)} (${productName} exchange ${id})\n`;
+  const fields = [
+    ['Date', new Date().toUTCString()],
+    ['Content-Type', 'text/plain; charset=us-ascii'],
+    ['Content-Length', String(body.length)],
+    ['Connection', 'close'],
+    ['Proxy-Status', `${productName}; error=${answers[error.reason].proxyStatus}; details="${error.reason}"`],
+  ];
+  if (error.reason === 'method_not_allowed') fields.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, MERGE, CONNECT']);
+  return { fields: fields.flat(), body };
+}
+
+/** One line of printable ASCII, whatever a detail brought along. */
+function reasonPhrase(error: ProxyError): string {
+  return error.phrase.replace(/[^\x20-\x7e]/g, '?').slice(0, 400);
+}

@@ -1,0 +1,116 @@
+/** CONNECT: judge, connect, answer 200, look at the ClientHello, relay (RFC 9110 section 9.3.6). */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Address } from '../address/ip.ts';
+import { ProxyError } from '../errors.ts';
+import { checkConnectFields } from '../message/fields.ts';
+import type { Target } from '../message/request-target.ts';
+import { parseAuthorityForm } from '../message/request-target.ts';
+import type { Question } from '../policy/decide.ts';
+import { judgeServerName, wantsServerName } from '../policy/server-name.ts';
+import type { Exchange } from './exchange.ts';
+import { enderOf, explainFailure } from './failure.ts';
+import type { HeldClient } from './hold.ts';
+import { holdClient } from './hold.ts';
+import { maxHelloBytes, peekClientHello } from './peek.ts';
+import type { Destination, ReachDeps } from './reach.ts';
+import { noteWouldDeny, reach, refusal } from './reach.ts';
+import { relay } from './relay.ts';
+import { lingeringClose, refuseOnSocket } from './respond.ts';
+
+export interface TunnelDeps extends ReachDeps {
+  readonly open: (kind: 'tunnel', socket: Socket, client: Address) => Exchange;
+  readonly onBug: (error: unknown, id: string) => void;
+}
+
+const established = 'HTTP/1.1 200 Connection established\r\n\r\n';
+/** Fatal alert `access_denied` (RFC 8446 section 6.2) in a TLS 1.2 record, which every version reads. */
+const accessDenied = Buffer.from([21, 3, 3, 0, 2, 2, 49]);
+
+/** Serves one CONNECT from its head to its close. Never throws. */
+export async function serveTunnel(
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  client: Address,
+  deps: TunnelDeps,
+): Promise<void> {
+  const exchange = deps.open('tunnel', socket, client);
+  const { record } = exchange;
+  record.method = 'CONNECT';
+  record.userAgent = request.headers['user-agent'] ?? null;
+  const held = holdClient(socket, head, maxHelloBytes);
+  let destination: Destination | null = null;
+  let isEstablished = false;
+  try {
+    const target = readTarget(request);
+    record.target = target.text;
+    const question: Question = { kind: 'tunnel', client, user: null, target, path: null };
+    destination = await reach(exchange, question, deps);
+    destination.socket.on('error', () => {});
+    socket.write(established);
+    isEstablished = true;
+    record.status = 200;
+    const isOpen = await admitServerName(exchange, question, destination, held, deps);
+    const endedBy = isOpen ? await carry(exchange, socket, destination, held) : 'client';
+    if (!isOpen) {
+      socket.destroy();
+      destination.socket.destroy();
+    }
+    exchange.close(endedBy);
+  } catch (error) {
+    destination?.socket.destroy();
+    held.release();
+    const failure = explainFailure(exchange, error, isEstablished, deps.onBug);
+    if (!failure) socket.destroy();
+    else if (isEstablished) endTunnel(socket, failure);
+    else refuseOnSocket(socket, failure, record.id);
+    exchange.close(enderOf(exchange));
+  }
+}
+
+function readTarget(request: IncomingMessage): Target {
+  const parsed = parseAuthorityForm(request.url ?? '');
+  if (!parsed.ok) throw new ProxyError('malformed_request', { phrase: parsed.message });
+  const malformed = checkConnectFields(request.rawHeaders, parsed.value);
+  if (malformed) throw new ProxyError('malformed_request', { phrase: malformed });
+  return parsed.value;
+}
+
+/** Whether the tunnel may flow; false when the client closed without sending a byte. Throws the refusal. */
+async function admitServerName(
+  exchange: Exchange,
+  question: Question,
+  destination: Destination,
+  held: HeldClient,
+  deps: TunnelDeps,
+): Promise<boolean> {
+  const { record, snapshot, signal } = exchange;
+  if (!wantsServerName(snapshot.policy, destination.judged)) return true;
+  const hello = await peekClientHello(held, snapshot.config.limits.clientHelloMs, signal);
+  if (hello.type === 'closed') return false;
+  if (hello.type === 'hello') record.tlsServerName = hello.serverName;
+  const decision = judgeServerName(snapshot.policy, question, destination.judged, hello, deps.machine);
+  if (decision.verdict === 'refuse') throw refusal(exchange, decision);
+  if (decision.wouldDeny) noteWouldDeny(exchange, decision.wouldDeny);
+  return true;
+}
+
+function carry(exchange: Exchange, socket: Socket, destination: Destination, held: HeldClient) {
+  const { limits } = exchange.snapshot.config;
+  const early = held.release();
+  exchange.releaseSocket();
+  return relay(socket, destination.socket, {
+    idleMs: limits.idleMs,
+    halfCloseMs: limits.halfCloseMs,
+    signal: exchange.signal,
+    counts: exchange.record,
+    early,
+  });
+}
+
+/** After the 200 no status can be sent: a client that speaks TLS gets an alert, any other a close. */
+function endTunnel(socket: Socket, failure: ProxyError): void {
+  if (failure.reason !== 'not_tls' && failure.reason !== 'tls_timeout') socket.write(accessDenied);
+  lingeringClose(socket);
+}
