@@ -49,7 +49,7 @@ export function parseHost(text: string): Result<{ host: string; address: Address
       ? fail('Not an IPv6 address in brackets')
       : { ok: true, value: { host: address.text, address } };
   }
-  if (text.includes(':')) return fail('IPv6 address without brackets');
+  if (text.includes(':') && /^[\da-f:.]+$/i.test(text)) return fail('IPv6 address without brackets');
   if (/[^\0-\x7f]/.test(text)) return fail('Host not ASCII, send its xn-- form');
   const host = text.toLowerCase().replace(/\.$/, '');
   if (host === '') return fail('Host missing');
