@@ -67,7 +67,14 @@ export function parseAllowlist(text: string, options: AllowlistOptions): ParsedA
     if (comment !== '') fixed.push(comment);
   }
   for (const { rule, message } of warnOfTags(rules, options.knownTags)) report('warning', rule.line, 1, message);
-  if (last !== '') {
+  if (body.trim() === '') {
+    report(
+      'fault',
+      1,
+      1,
+      'the file is empty: it may be half written; if nothing is to be allowed, say so in a comment',
+    );
+  } else if (last !== '') {
     const message = 'no newline at the end: the file may be half written; end its last line with one';
     report('fault', lines.length + 1, last.length + 1, message);
   } else if (rules.length === 0 && faults.every(({ severity }) => severity !== 'fault')) {

@@ -1,0 +1,115 @@
+/** `check`: every finding about the configuration and its lists, what they let out, and the rules in normal form. */
+import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { inspectConfig } from '../config/load.ts';
+import type { InspectedConfig, LoadOptions } from '../config/load.ts';
+import type { List } from '../config/lists.ts';
+import { formatFault } from '../errors.ts';
+import type { Fault } from '../errors.ts';
+import { rulesOpenToAnyTenant } from '../policy/lint.ts';
+import { detectCloud } from '../state/cloud.ts';
+import { ownSubnets } from '../state/machine.ts';
+
+export interface CheckOptions {
+  /** The configuration file; null for the embedded defaults. */
+  readonly config: string | null;
+  readonly json: boolean;
+  /** Whether to rewrite rule files to normal form; shipped lists are never rewritten. */
+  readonly fix: boolean;
+  readonly out: (text: string) => void;
+  /** What the machine brings to the configuration; read from this one unless given. */
+  readonly machine?: Pick<LoadOptions, 'listFolder' | 'cloud' | 'networks'>;
+}
+
+/** Runs the command; gives 0 if there is no fault, else 1. */
+export async function runCheck(options: CheckOptions): Promise<number> {
+  const load: LoadOptions = {
+    file: options.config,
+    readFile: (path) => readFileSync(path, 'utf8'),
+    ...(options.machine ?? (await thisMachine())),
+  };
+  let inspected = inspectConfig(load);
+  const rewritten: string[] = [];
+  const failed: Fault[] = [];
+  if (options.fix) {
+    for (const list of inspected.lists.filter(isFixable)) {
+      try {
+        rewrite(list.path, list.parsed.fixed);
+        rewritten.push(list.file);
+      } catch (error) {
+        const why = error instanceof Error ? error.message : 'unknown error';
+        failed.push({ file: list.file, line: 1, column: 1, severity: 'fault', message: `cannot rewrite: ${why}` });
+      }
+    }
+    inspected = inspectConfig(load);
+  }
+  const findings = [...inspected.findings, ...failed];
+  const ok = findings.every(({ severity }) => severity !== 'fault');
+  options.out(
+    toTerminal(options.json ? asJson(ok, findings, inspected, rewritten) : asText(findings, inspected, rewritten)),
+  );
+  return ok ? 0 : 1;
+}
+
+/** A file without its last newline may be being written this very moment: it is left alone. */
+function isFixable(list: List): boolean {
+  return !list.shipped && list.text.endsWith('\n') && list.parsed.fixed !== list.text;
+}
+
+/** Replaces a file in one step, its mode kept, so that no reader ever sees a part of it. */
+function rewrite(path: string, text: string): void {
+  const real = realpathSync(path);
+  const temporary = `${real}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, text, { mode: statSync(real).mode, flag: 'wx', flush: true });
+    renameSync(temporary, real);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function asText(findings: readonly Fault[], inspected: InspectedConfig, rewritten: readonly string[]): string {
+  const count = (severity: Fault['severity']) => {
+    const number = findings.filter((finding) => finding.severity === severity).length;
+    return `${number} ${severity}${number === 1 ? '' : 's'}`;
+  };
+  const open = rulesOpenToAnyTenant(inspected.rules).map((rule) => `${rule.text} (${rule.file}:${rule.line})`);
+  const { rules, lists, hash } = inspected;
+  return [
+    ...findings.map(formatFault),
+    ...rewritten.map((file) => `rewritten to normal form: ${file}`),
+    open.length === 0
+      ? 'No rule lets data out to any tenant.'
+      : `These let data out to any tenant, not to yours alone: ${open.join(', ')}`,
+    `${count('fault')}, ${count('warning')}, ${count('note')}; ${rules.length} rules in ${lists.length} lists, configuration ${hash}`,
+    '',
+  ].join('\n');
+}
+
+function asJson(
+  ok: boolean,
+  findings: readonly Fault[],
+  inspected: InspectedConfig,
+  rewritten: readonly string[],
+): string {
+  const openToAnyTenant = rulesOpenToAnyTenant(inspected.rules).map(({ file, line, text }) => ({ file, line, text }));
+  const { hash, rules } = inspected;
+  return `${JSON.stringify({ ok, findings, openToAnyTenant, rewritten, rules: rules.length, configHash: hash })}\n`;
+}
+
+/** Findings quote what files hold: nothing in them may reach a terminal as a command, or turn its text around. */
+function toTerminal(text: string): string {
+  return text.replace(/[\0-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+async function thisMachine(): Promise<Pick<LoadOptions, 'listFolder' | 'cloud' | 'networks'>> {
+  return {
+    listFolder: fileURLToPath(new URL('../../allowlist', import.meta.url)),
+    cloud: await detectCloud(),
+    networks: () => ownSubnets(),
+  };
+}

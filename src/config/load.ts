@@ -1,0 +1,144 @@
+/** From a configuration file and its lists to one effective configuration, with every finding in its place. */
+import { createHash } from 'node:crypto';
+import { ConfigError } from '../errors.ts';
+import type { Fault, Severity } from '../errors.ts';
+import { warnOfRules } from '../policy/lint.ts';
+import type { Rule } from '../policy/rule.ts';
+import { readConfig } from './config.ts';
+import type { Cloud, Config, WrittenConfig } from './config.ts';
+import { readDocument } from './document.ts';
+import type { SourceDocument } from './document.ts';
+import { readLists, readText, resolvePath } from './lists.ts';
+import type { List } from './lists.ts';
+import { findUnavailable } from './unavailable.ts';
+import { expandNetworks } from './values.ts';
+import type { OwnNetworks } from './values.ts';
+import { remarksOn } from './warnings.ts';
+
+export interface LoadOptions {
+  /** The configuration file as the user named it; null for the embedded defaults. */
+  readonly file: string | null;
+  /** Reads a whole file as UTF-8, or throws what the system says. */
+  readonly readFile: (path: string) => string;
+  /** The folder of the shipped lists. */
+  readonly listFolder: string;
+  /** What `cloud: auto` means here. */
+  readonly cloud: Cloud;
+  /** What `networks: [auto]` means here. */
+  readonly networks: OwnNetworks;
+}
+
+/** A configuration without fault. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly rules: readonly Rule[];
+  /** Warnings and notes, by file and line. */
+  readonly findings: readonly Fault[];
+  /** Twelve hexadecimal digits over the effective configuration and the rules: equal where proxies do the same. */
+  readonly hash: string;
+  /** The words of `networks` where it holds nothing else: whoever wrote them has not said yet who the clients are. */
+  readonly networkWords: readonly string[];
+  /** The files that were read, as given to `readFile`. */
+  readonly sources: readonly string[];
+}
+
+/** A configuration as found, faults and all. */
+export interface InspectedConfig extends LoadedConfig {
+  readonly lists: readonly List[];
+}
+
+/** What findings about a configuration without file are attached to. */
+const defaultsName = '(defaults)';
+
+/** Loads a configuration. Throws a `ConfigError` with all findings if one of them is a fault. */
+export function loadConfig(options: LoadOptions): LoadedConfig {
+  const { lists: _, ...loaded } = inspectConfig(options);
+  if (loaded.findings.some(({ severity }) => severity === 'fault')) throw new ConfigError(loaded.findings);
+  return loaded;
+}
+
+/** Reads as much of a configuration as can be read, so that one look finds every fault in all of its files. */
+export function inspectConfig(options: LoadOptions): InspectedConfig {
+  const { file, readFile } = options;
+  const name = file ?? defaultsName;
+  const findings: Fault[] = [];
+  const report = (severity: Severity, place: { line: number; column: number }, message: string) =>
+    findings.push({ file: name, line: place.line, column: place.column, severity, message });
+
+  const text = file === null ? { ok: true as const, value: '' } : readText(file, readFile);
+  if (!text.ok) report('fault', { line: 1, column: 1 }, `cannot read the configuration: ${text.message}`);
+  const document = readDocument(text.ok ? text.value : '');
+  for (const fault of document.faults) report('fault', fault, fault.message);
+  for (const fault of document.warnings) report('warning', fault, fault.message);
+  if (text.ok && text.value !== '' && !text.value.endsWith('\n')) {
+    report('warning', endOf(text.value), 'no newline at the end: the file may be half written');
+  }
+
+  const { config: written, misfits } = readConfig(document.value);
+  for (const { path, key, message } of misfits) report('fault', document.placeOf(path, key), message);
+  for (const { path, message } of findUnavailable(written)) report('fault', keyPlace(document, path), message);
+  const config = toEffective(written, options);
+  const isReadable = text.ok && document.faults.length === 0;
+  for (const { severity, path, message } of isReadable ? remarksOn(written, config, options.networks) : []) {
+    report(severity, document.placeOf(path), message);
+  }
+
+  // Without groups that can be trusted, or the list of lists itself, findings in the lists would mislead.
+  const wrong = misfits.map(({ path, key }) => path[0] ?? key);
+  const isListed = isReadable && !wrong.includes('groups') && !wrong.includes('allowlist');
+  const listOptions = { ...options, cloud: config.cloud, groups: config.groups };
+  const lists = readLists(isListed ? config.allowlist : [], listOptions, (severity, entry, message) =>
+    report(severity, document.placeOf(['allowlist', entry]), message),
+  );
+  const rules = lists.flatMap(({ parsed }) => parsed.rules);
+  const told = warnOfRules(rules, config.privateDestinations).map(({ rule, message }) => ({
+    file: rule.file,
+    line: rule.line,
+    column: 1,
+    severity: 'warning' as const,
+    message,
+  }));
+  const words = written.networks.filter((entry) => typeof entry === 'string');
+  const order = [name, ...lists.map((list) => list.file)];
+  const all = [...findings, ...lists.flatMap(({ parsed }) => parsed.faults), ...told];
+  all.sort((a, b) => order.indexOf(a.file) - order.indexOf(b.file) || a.line - b.line || a.column - b.column);
+  return {
+    config,
+    rules,
+    findings: all,
+    hash: hashOf(config, rules),
+    networkWords: words.length === written.networks.length ? words : [],
+    sources: [...(file === null ? [] : [file]), ...lists.map(({ path }) => path)],
+    lists,
+  };
+}
+
+/** Fills in what only this machine knows. */
+function toEffective(written: WrittenConfig, options: LoadOptions): Config {
+  const { log } = written;
+  return {
+    ...written,
+    listen: written.listen.map(({ address, port }) => ({ address, port, tls: null })),
+    networks: expandNetworks(written.networks, options.networks),
+    cloud: written.cloud === 'auto' ? options.cloud : written.cloud,
+    groups: new Map(Object.entries(written.groups)),
+    log: { ...log, access: log.access === '-' ? '-' : resolvePath(options.file, log.access) },
+  };
+}
+
+function keyPlace(document: SourceDocument, path: readonly (string | number)[]): { line: number; column: number } {
+  const last = path.at(-1);
+  return typeof last === 'string' ? document.placeOf(path.slice(0, -1), last) : document.placeOf(path);
+}
+
+function endOf(text: string): { line: number; column: number } {
+  const lines = text.split('\n');
+  return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 };
+}
+
+/** Equal for equal behaviour: maps by key, and of the rules their normal texts. */
+function hashOf(config: Config, rules: readonly Rule[]): string {
+  const groups = [...config.groups].sort(([a], [b]) => (a < b ? -1 : 1));
+  const canonical = JSON.stringify({ config: { ...config, groups }, rules: rules.map(({ text }) => text) });
+  return createHash('sha256').update(canonical).digest('hex').slice(0, 12);
+}
