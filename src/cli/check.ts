@@ -47,7 +47,7 @@ export async function runCheck(options: CheckOptions): Promise<number> {
   const findings = [...inspected.findings, ...failed];
   const ok = findings.every(({ severity }) => severity !== 'fault');
   options.out(
-    toTerminal(options.json ? asJson(ok, findings, inspected, rewritten) : asText(findings, inspected, rewritten)),
+    toTerminal(options.json ? asJson(ok, findings, inspected, rewritten) : asText(ok, findings, inspected, rewritten)),
   );
   return ok ? 0 : 1;
 }
@@ -70,11 +70,14 @@ function rewrite(path: string, text: string): void {
   }
 }
 
-function asText(findings: readonly Fault[], inspected: InspectedConfig, rewritten: readonly string[]): string {
-  const count = (severity: Fault['severity']) => {
-    const number = findings.filter((finding) => finding.severity === severity).length;
-    return `${number} ${severity}${number === 1 ? '' : 's'}`;
-  };
+function asText(
+  ok: boolean,
+  findings: readonly Fault[],
+  inspected: InspectedConfig,
+  rewritten: readonly string[],
+): string {
+  const count = (severity: Fault['severity']) =>
+    plural(findings.filter((finding) => finding.severity === severity).length, severity);
   const open = rulesOpenToAnyTenant(inspected.rules).map((rule) => `${rule.text} (${rule.file}:${rule.line})`);
   const { rules, lists, hash } = inspected;
   return [
@@ -83,9 +86,13 @@ function asText(findings: readonly Fault[], inspected: InspectedConfig, rewritte
     open.length === 0
       ? 'No rule lets data out to any tenant.'
       : `These let data out to any tenant, not to yours alone: ${open.join(', ')}`,
-    `${count('fault')}, ${count('warning')}, ${count('note')}; ${rules.length} rules in ${lists.length} lists, configuration ${hash}`,
+    `${count('fault')}, ${count('warning')}, ${count('note')}; ${plural(rules.length, 'rule')} in ${plural(lists.length, 'list')}${ok ? `; configuration ${hash}` : ''}`,
     '',
   ].join('\n');
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function asJson(

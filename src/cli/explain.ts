@@ -56,23 +56,35 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
   if (!deps.policy.networks.has(client)) {
     const isPrivate = privatePrefixes.some((prefix) => prefixContains(prefix, client));
     const entry = formatPrefix({ address: client, length: client.family === 4 ? 32 : 128 });
-    const fix = isPrivate ? `admit the client in the config: networks: ["${entry}"]` : 'only clients of the virtual network may use this proxy';
-    return refused(shared, { ...refuse('client_outside_network'), phrase: `Client ${client.text} not in networks` }, { fix });
+    const fix = isPrivate
+      ? `admit the client in the config: networks: ["${entry}"]`
+      : 'only clients of the virtual network may use this proxy';
+    return refused(
+      shared,
+      { ...refuse('client_outside_network'), phrase: `Client ${client.text} not in networks` },
+      { fix },
+    );
   }
   const read = readQuestion(options, method, client);
-  if ('refusal' in read) return refused(shared, read.refusal, { fix: 'ask for host:port, or for a URL with http:// or https://' });
+  if ('refusal' in read)
+    return refused(shared, read.refusal, { fix: 'ask for host:port, or for a URL with http:// or https://' });
   const { question } = read;
   const described = { ...shared, target: question.target.text };
 
   const pending = decideTarget(deps.policy, question);
   if (pending.verdict === 'refuse') return explainRefusal(described, question, pending, []);
-  let addresses = question.target.address ? [question.target.address] : given;
+  let addresses: readonly Address[];
   try {
-    addresses ??= await deps.resolve(question.target.host);
+    addresses = question.target.address
+      ? [question.target.address]
+      : (given ?? (await deps.resolve(question.target.host)));
   } catch (error) {
     if (!(error instanceof ProxyError)) throw error;
     const remedy = 'the rules let the name be looked up; give --resolve IP to judge an address without DNS';
-    return { ...refused(described, { ...refuse(error.reason), phrase: error.phrase }, { fix: remedy }), verdict: 'error' };
+    return {
+      ...refused(described, { ...refuse(error.reason), phrase: error.phrase }, { fix: remedy }),
+      verdict: 'error',
+    };
   }
   const decision = judgeAddresses(deps.policy, question, pending, addresses, deps.machine);
   if (decision.verdict === 'refuse') return explainRefusal(described, question, decision, decision.judged);
@@ -91,12 +103,17 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
   };
 }
 
-function readQuestion(options: ExplainOptions, method: string, client: Address): { question: Question } | { refusal: Refusal } {
+function readQuestion(
+  options: ExplainOptions,
+  method: string,
+  client: Address,
+): { question: Question } | { refusal: Refusal } {
   const { target, user } = options;
   if (method !== 'CONNECT') {
     const form = parseAbsoluteForm(target, method);
     if (!form.ok) return { refusal: { ...refuse('malformed_request'), phrase: form.message } };
-    if (!isForwardable(method)) return { refusal: { ...refuse('method_not_allowed'), phrase: `Method ${method} not allowed` } };
+    if (!isForwardable(method))
+      return { refusal: { ...refuse('method_not_allowed'), phrase: `Method ${method} not allowed` } };
     return { question: { kind: 'forward', client, user, target: form.value.target, path: form.value.path } };
   }
   // A client asks for an https URL by CONNECT to its host; the path stays inside the tunnel.
@@ -110,12 +127,24 @@ function readQuestion(options: ExplainOptions, method: string, client: Address):
 
 type Described = Pick<Explanation, 'method' | 'target' | 'client'>;
 
-function explainRefusal(described: Described, question: Question, refusal: Refusal, judged: readonly JudgedAddress[]): Explanation {
+function explainRefusal(
+  described: Described,
+  question: Question,
+  refusal: Refusal,
+  judged: readonly JudgedAddress[],
+): Explanation {
   const remedy = narrowestRemedy(question, refusal, judged);
-  return { ...refused(described, refusal, { fix: remedy.advice, fixRule: remedy.rule }), addresses: judged.map(describe) };
+  return {
+    ...refused(described, refusal, { fix: remedy.advice, fixRule: remedy.rule }),
+    addresses: judged.map(describe),
+  };
 }
 
-function refused(described: Described, refusal: Refusal, remedy: { fix: string; fixRule?: string | null }): Explanation {
+function refused(
+  described: Described,
+  refusal: Refusal,
+  remedy: { fix: string; fixRule?: string | null },
+): Explanation {
   return {
     ...described,
     verdict: 'deny',
@@ -151,7 +180,9 @@ function addressOf(text: string, option: string): Address {
 /** The explanation as an operator reads it. */
 export function formatExplanation(explanation: Explanation): string {
   const { verdict, method, target, client } = explanation;
-  const words = { allow: 'allowed', deny: 'refused', would_deny: 'allowed by report mode alone', error: 'failed' }[verdict];
+  const words = { allow: 'allowed', deny: 'refused', would_deny: 'allowed by report mode alone', error: 'failed' }[
+    verdict
+  ];
   const lines = [`${method} ${target} from ${client}: ${words}`];
   const add = (name: string, value: string | null) => {
     if (value !== null) lines.push(`  ${name.padEnd(9)}${value}`);
@@ -160,7 +191,11 @@ export function formatExplanation(explanation: Explanation): string {
   add('answer', explanation.phrase);
   add('rule', explanation.rule ? `${explanation.rule}: ${explanation.ruleText}` : verdict === 'allow' ? null : 'none');
   for (const entry of explanation.addresses) {
-    const outcome = entry.refusedFor ? `left out, ${entry.refusedFor}` : entry.rule ? `allowed by ${entry.rule}` : 'allowed';
+    const outcome = entry.refusedFor
+      ? `left out, ${entry.refusedFor}`
+      : entry.rule
+        ? `allowed by ${entry.rule}`
+        : 'allowed';
     add('address', `${entry.address} (${entry.class}): ${outcome}`);
   }
   add('tls', explanation.tlsServerName && `the server name in the tunnel must be ${explanation.tlsServerName}`);

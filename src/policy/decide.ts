@@ -5,7 +5,13 @@
 import type { Address } from '../address/ip.ts';
 import { prefixContains } from '../address/ip.ts';
 import type { AddressClass } from '../address/special-purpose.ts';
-import { classifyAddress, embeddedAddresses, gravity, isAlwaysForbidden, privatePrefixes } from '../address/special-purpose.ts';
+import {
+  classifyAddress,
+  embeddedAddresses,
+  gravity,
+  isAlwaysForbidden,
+  privatePrefixes,
+} from '../address/special-purpose.ts';
 import type { Reason } from '../errors.ts';
 import { answers } from '../errors.ts';
 import type { Target } from '../message/request-target.ts';
@@ -119,7 +125,9 @@ export function judgeAddresses(
 
 /** Whether a rule applies to this question: port and kind, path, client and user. An allow path must match as sent and normalised; a deny either. */
 export function fits(rule: Rule, question: Question): boolean {
-  return coversPort(rule, question.kind, question.target.port) && fitsPath(rule, question.path) && fitsClient(rule, question);
+  return (
+    coversPort(rule, question.kind, question.target.port) && fitsPath(rule, question.path) && fitsClient(rule, question)
+  );
 }
 
 /** Whether a rule would apply if the request had another kind or path: what may be looked up in report mode. */
@@ -141,9 +149,20 @@ function fitsPath(rule: Rule, path: string | null): boolean {
   return rule.deny ? matches(path) || matches(normal) : matches(path) && matches(normal);
 }
 
-function judgeAddress(policy: Policy, question: Question, pending: Pending, address: Address, machine: Machine): JudgedAddress {
+function judgeAddress(
+  policy: Policy,
+  question: Question,
+  pending: Pending,
+  address: Address,
+  machine: Machine,
+): JudgedAddress {
   const addressClass = classOnMachine(address, question.target.port, machine);
-  const entry = (refusedFor: Reason | null, rule: Rule | null = null) => ({ address, class: addressClass, rule, refusedFor });
+  const entry = (refusedFor: Reason | null, rule: Rule | null = null) => ({
+    address,
+    class: addressClass,
+    rule,
+    refusedFor,
+  });
   if (isAlwaysForbidden(addressClass)) return entry('address_forbidden');
   const deny = findDeny(policy, question, address);
   if (deny) return entry('denied_by_rule', deny);
@@ -162,7 +181,8 @@ export function classOnMachine(address: Address, port: number, machine: Machine)
   const spellings = [address, ...embeddedAddresses(address)];
   const candidates: AddressClass[] = [classifyAddress(address)];
   if (spellings.some((spelling) => machine.isOwnListener(spelling, port))) candidates.push('listener');
-  if (spellings.some((spelling) => machine.isOwnAddress(spelling)) && candidates[0] !== 'loopback') candidates.push('own');
+  if (spellings.some((spelling) => machine.isOwnAddress(spelling)) && candidates[0] !== 'loopback')
+    candidates.push('own');
   return candidates.reduce((worst, candidate) => (gravity(candidate) > gravity(worst) ? candidate : worst));
 }
 
@@ -187,11 +207,19 @@ function liftsPrivate(rule: Rule, address: Address): boolean {
     (within) =>
       within.type === 'prefix' &&
       prefixContains(within.prefix, address) &&
-      privatePrefixes.some((space) => space.length <= within.prefix.length && prefixContains(space, within.prefix.address)),
+      privatePrefixes.some(
+        (space) => space.length <= within.prefix.length && prefixContains(space, within.prefix.address),
+      ),
   );
 }
 
-const reasonGravity: readonly (Reason | null)[] = [null, 'address_outside_ranges', 'address_private', 'denied_by_rule', 'address_forbidden'];
+const reasonGravity: readonly (Reason | null)[] = [
+  null,
+  'address_outside_ranges',
+  'address_private',
+  'denied_by_rule',
+  'address_forbidden',
+];
 
 function gravest(judged: readonly JudgedAddress[]): JudgedAddress | undefined {
   const weight = (entry: JudgedAddress) => reasonGravity.indexOf(entry.refusedFor) * 100 + gravity(entry.class);
@@ -208,5 +236,7 @@ function refuseByRule(rule: Rule): Refusal {
 }
 
 function refuseAddress(addressClass: AddressClass, address: Address): Refusal {
-  return addressClass === 'azure_platform' ? refuse('azure_platform_address') : refuse('address_forbidden', `: ${address.text}`);
+  return addressClass === 'azure_platform'
+    ? refuse('azure_platform_address')
+    : refuse('address_forbidden', `: ${address.text}`);
 }

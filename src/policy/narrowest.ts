@@ -24,7 +24,10 @@ export function narrowestRemedy(question: Question, refusal: Refusal, judged: re
       const closed = judged.filter((entry) => entry.refusedFor === 'address_private');
       const arePrivate = closed.every((entry) => entry.class === 'private');
       if (arePrivate && closed.length > 0) {
-        return { rule: `${ruleFor(question)} within ${listOf(closed)}`, advice: 'add this rule, or name the prefix in privateDestinations' };
+        return {
+          rule: `${ruleFor(question)} within ${listOf(closed)}`,
+          advice: 'add this rule, or name the prefix in privateDestinations',
+        };
       }
       const prefixes = closed.map((entry) => `"${single(entry)}"`).join(', ');
       return { rule: null, advice: `name the address in the config: privateDestinations: [${prefixes}]` };
@@ -39,7 +42,10 @@ export function narrowestRemedy(question: Question, refusal: Refusal, judged: re
     case 'azure_platform_address':
       return { rule: null, advice: 'never through a proxy: set no_proxy=168.63.129.16,169.254.169.254 on the client' };
     case 'dns_failed':
-      return { rule: null, advice: 'the rules allow the name, but it has no usable address: look it up on this machine' };
+      return {
+        rule: null,
+        advice: 'the rules allow the name, but it has no usable address: look it up on this machine',
+      };
     default:
       return { rule: null, advice: 'no rule may allow this address' };
   }

@@ -68,7 +68,8 @@ export const azureSuffixes: readonly string[] = [
 export function createPolicy(parts: PolicyParts): Policy {
   const reportPorts = new Set([80, 443]);
   for (const rule of parts.rules) {
-    for (const ports of [rule.scope.tunnel, rule.scope.forward]) if (ports !== 'any') for (const port of ports) reportPorts.add(port);
+    for (const ports of [rule.scope.tunnel, rule.scope.forward])
+      if (ports !== 'any') for (const port of ports) reportPorts.add(port);
   }
   const suffixes = new Set(parts.resolveNames.flatMap((name) => (name === 'azure' ? azureSuffixes : [name])));
   return {

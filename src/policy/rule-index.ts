@@ -61,7 +61,8 @@ export function createRuleIndex(rules: readonly Rule[], ranges: Ranges): RuleInd
       for (const [tag, matching] of tags) if (ranges.get(tag)?.has(address)) found.push(...matching);
       return found;
     },
-    forAddressOnPort: (port) => (onAnyPort.length ? [...onAnyPort, ...(byPort.get(port) ?? none)] : (byPort.get(port) ?? none)),
+    forAddressOnPort: (port) =>
+      onAnyPort.length ? [...onAnyPort, ...(byPort.get(port) ?? none)] : (byPort.get(port) ?? none),
   };
 }
 
@@ -108,7 +109,8 @@ function findByName(names: ReadonlyMap<string, NameEntry>, host: string): readon
     found ??= [];
     if (dot === firstDot) {
       for (const { before, after, rule } of entry.firstLabel) {
-        if (dot >= before.length + after.length && host.startsWith(before) && host.slice(0, dot).endsWith(after)) found.push(rule);
+        if (dot >= before.length + after.length && host.startsWith(before) && host.slice(0, dot).endsWith(after))
+          found.push(rule);
       }
     }
     found.push(...entry.under);

@@ -21,7 +21,8 @@ export type Pattern =
   | { readonly type: 'tag'; readonly tag: string };
 
 /** One entry of a `within` clause. */
-export type Within = { readonly type: 'tag'; readonly tag: string } | { readonly type: 'prefix'; readonly prefix: Prefix };
+export type Within =
+  { readonly type: 'tag'; readonly tag: string } | { readonly type: 'prefix'; readonly prefix: Prefix };
 
 /** The ports of each kind that a rule covers; `any` only in a `deny` without port or path. */
 export interface Scope {

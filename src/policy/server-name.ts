@@ -44,9 +44,13 @@ function findRefusal(
   if (name === null) return target.address ? null : refuse('tls_name_missing', '', dialled.rule);
   const mismatch = refuse('tls_name_mismatch', `: ${name}`, dialled.rule);
   if (!target.address) return mismatch;
-  const named: Question = { ...question, target: { ...target, host: name, address: null, text: `${name}:${target.port}` } };
+  const named: Question = {
+    ...question,
+    target: { ...target, host: name, address: null, text: `${name}:${target.port}` },
+  };
   const pending = decideTarget(policy, named);
-  const decision = pending.verdict === 'refuse' ? pending : judgeAddresses(policy, named, pending, [dialled.address], machine);
+  const decision =
+    pending.verdict === 'refuse' ? pending : judgeAddresses(policy, named, pending, [dialled.address], machine);
   if (decision.verdict === 'refuse') return decision.reason === 'denied_by_rule' ? decision : mismatch;
   return decision.wouldDeny ? mismatch : null;
 }

@@ -35,7 +35,13 @@ export function createConnections(): Connections {
       return (perClient.get(client.text) ?? 0) >= limits.connectionsPerClient ? 'connectionsPerClient' : null;
     },
     add(socket, client) {
-      const connection: Connection = { client, outstanding: 0, turn: Promise.resolve(), exchange: null, isTaken: false };
+      const connection: Connection = {
+        client,
+        outstanding: 0,
+        turn: Promise.resolve(),
+        exchange: null,
+        isTaken: false,
+      };
       open.set(socket, connection);
       perClient.set(client.text, (perClient.get(client.text) ?? 0) + 1);
       socket.once('close', () => {

@@ -18,7 +18,12 @@ export interface Dialled {
  * half-open ends allowed.
  * @throws ProxyError `connect_timeout` after `budgetMs`, `connect_refused` when every address refused, else `connect_failed`.
  */
-export function dial(addresses: readonly JudgedAddress[], port: number, budgetMs: number, signal: AbortSignal): Promise<Dialled> {
+export function dial(
+  addresses: readonly JudgedAddress[],
+  port: number,
+  budgetMs: number,
+  signal: AbortSignal,
+): Promise<Dialled> {
   return new Promise((resolve, reject) => {
     const waiting = interleave(addresses);
     const attempts = new Set<net.Socket>();
@@ -37,7 +42,10 @@ export function dial(addresses: readonly JudgedAddress[], port: number, budgetMs
     };
     const onAbort = () => settle(() => reject(signal.reason as Error));
     const budget = setTimeout(
-      () => settle(() => reject(new ProxyError('connect_timeout', { phrase: `Connect timeout: ${places(addresses, port)}` }))),
+      () =>
+        settle(() =>
+          reject(new ProxyError('connect_timeout', { phrase: `Connect timeout: ${places(addresses, port)}` })),
+        ),
       budgetMs,
     );
 
@@ -104,5 +112,7 @@ function failure(failures: readonly NodeJS.ErrnoException[], where: string): Pro
 function places(addresses: readonly JudgedAddress[], port: number): string {
   const [first] = addresses;
   const more = addresses.length > 1 ? ` and ${addresses.length - 1} more` : '';
-  return first ? `${first.address.family === 6 ? `[${first.address.text}]` : first.address.text}:${port}${more}` : String(port);
+  return first
+    ? `${first.address.family === 6 ? `[${first.address.text}]` : first.address.text}:${port}${more}`
+    : String(port);
 }

@@ -77,13 +77,21 @@ export interface ExchangeRegistry {
 export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
   const openExchanges = new Set<Exchange>();
   const waiting: (() => void)[] = [];
-  const prefix = `${Math.floor(Math.random() * 36 ** 5).toString(36).padStart(5, '0')}-`;
+  const prefix = `${Math.floor(Math.random() * 36 ** 5)
+    .toString(36)
+    .padStart(5, '0')}-`;
   let count = 0;
 
   function open(kind: ExchangeRecord['kind'], socket: Socket, client: Address, snapshot: Snapshot): Exchange {
     const controller = new AbortController();
     const started = performance.now();
-    const record = newRecord(`${prefix}${(count++).toString(36)}`, kind, client, socket.remotePort ?? 0, snapshot.configHash);
+    const record = newRecord(
+      `${prefix}${(count++).toString(36)}`,
+      kind,
+      client,
+      socket.remotePort ?? 0,
+      snapshot.configHash,
+    );
     let isClosed = false;
     let openTimer: NodeJS.Timeout | undefined;
     const exchange: Exchange = {
@@ -136,7 +144,13 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
   };
 }
 
-function newRecord(id: string, kind: ExchangeRecord['kind'], client: Address, clientPort: number, configHash: string): ExchangeRecord {
+function newRecord(
+  id: string,
+  kind: ExchangeRecord['kind'],
+  client: Address,
+  clientPort: number,
+  configHash: string,
+): ExchangeRecord {
   const now = Date.now();
   return {
     id,

@@ -66,7 +66,8 @@ export function createForward(deps: ForwardDeps): Forward {
     });
     try {
       const form = readRequest(request, record, deps.viaName);
-      if (expectation === 'unknown') throw new ProxyError('malformed_request', { phrase: 'Expectation not known', status: 417 });
+      if (expectation === 'unknown')
+        throw new ProxyError('malformed_request', { phrase: 'Expectation not known', status: 417 });
       const question = { kind: 'forward', client, user: null, target: form.target, path: form.path } as const;
       const destination = await reach(exchange, question, deps);
       if (expectation === 'continue') response.writeContinue();
@@ -121,7 +122,8 @@ function pass(
       if (error === null) resolve();
       else reject(error as Error);
     };
-    const fail = (phrase: string, cause?: unknown) => settle(new ProxyError('response_invalid', { phrase: `Invalid response: ${phrase}`, cause }));
+    const fail = (phrase: string, cause?: unknown) =>
+      settle(new ProxyError('response_invalid', { phrase: `Invalid response: ${phrase}`, cause }));
     const onAbort = () => settle(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
     const stall = watchStall([request.socket, destination], snapshot.config.limits.idleMs, () => {
@@ -130,11 +132,16 @@ function pass(
     destination.on('error', () => {});
 
     const { socket } = request;
-    request.headers = requestFields(request.rawHeaders, { host: form.authority, via: viaName, httpVersion: request.httpVersion });
+    request.headers = requestFields(request.rawHeaders, {
+      host: form.authority,
+      via: viaName,
+      httpVersion: request.httpVersion,
+    });
     passages.set(request, {
       requestPath: form.requestPath,
       onRequest(created) {
         outgoing = created;
+        destination.resume();
         let interim = 0;
         created.on('information', () => {
           if (++interim > maxInterim) fail('too many interim responses');

@@ -20,10 +20,19 @@ export function malformedHead(cause: HeadError, bytesRead: number): MalformedHea
     hint,
   });
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return bytesRead === 0 ? null : { error: new ProxyError('request_timeout', { cause }), hint: 'the request head did not come within limits.headerMs' };
+    return bytesRead === 0
+      ? null
+      : {
+          error: new ProxyError('request_timeout', { cause }),
+          hint: 'the request head did not come within limits.headerMs',
+        };
   }
   if (rawPacket?.[0] === tlsHandshake) {
-    return malformed('TLS on the plain proxy port', 400, 'the client speaks TLS to the proxy: its proxy URL has to begin with http://');
+    return malformed(
+      'TLS on the plain proxy port',
+      400,
+      'the client speaks TLS to the proxy: its proxy URL has to begin with http://',
+    );
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
     const isLine = rawPacket !== undefined && !rawPacket.includes(0x0a);

@@ -31,7 +31,9 @@ export function peekClientHello(held: HeldClient, budgetMs: number, signal: Abor
       const hello = reader.push(bytes);
       if (hello.type !== 'incomplete') settle(() => resolve(hello));
     });
-    held.onEnd(() => settle(() => resolve(hasBytes ? { type: 'not_tls', why: 'closed inside the ClientHello' } : { type: 'closed' })));
+    held.onEnd(() =>
+      settle(() => resolve(hasBytes ? { type: 'not_tls', why: 'closed inside the ClientHello' } : { type: 'closed' })),
+    );
     if (signal.aborted) onAbort();
   });
 }

@@ -56,7 +56,12 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
         const isPrivate = privatePrefixes.some((prefix) => prefixContains(prefix, client));
         const entry = formatPrefix({ address: client, length: client.family === 4 ? 32 : 128 });
         const hint = isPrivate ? `networks: ["${entry}"] admits it` : null;
-        refuse(socket, client, new ProxyError('client_outside_network', { phrase: `Client ${client.text} not in networks` }), hint);
+        refuse(
+          socket,
+          client,
+          new ProxyError('client_outside_network', { phrase: `Client ${client.text} not in networks` }),
+          hint,
+        );
         return true;
       }
       const limit = connections.limitFor(client, config.limits);

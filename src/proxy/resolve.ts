@@ -80,8 +80,13 @@ async function lookUp(host: string, budgetMs: number, servers: readonly string[]
   if (servers) resolver.setServers(servers);
   const timer = setTimeout(() => resolver.cancel(), budgetMs);
   try {
-    const results = await Promise.allSettled([resolver.resolve4(host, { ttl: true }), resolver.resolve6(host, { ttl: true })]);
-    const records = results.flatMap((result) => (result.status === 'fulfilled' ? result.value.slice(0, maxAddresses) : []));
+    const results = await Promise.allSettled([
+      resolver.resolve4(host, { ttl: true }),
+      resolver.resolve6(host, { ttl: true }),
+    ]);
+    const records = results.flatMap((result) =>
+      result.status === 'fulfilled' ? result.value.slice(0, maxAddresses) : [],
+    );
     const addresses = records.flatMap((record) => parseAddress(record.address) ?? []);
     if (addresses.length === 0) throw failure(host, results);
     return { addresses, ttlSeconds: Math.min(...records.map((record) => record.ttl)) };
@@ -91,7 +96,9 @@ async function lookUp(host: string, budgetMs: number, servers: readonly string[]
 }
 
 function failure(host: string, results: readonly PromiseSettledResult<unknown>[]): ProxyError {
-  const causes = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as NodeJS.ErrnoException] : []));
+  const causes = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as NodeJS.ErrnoException] : [],
+  );
   const isTimeout = causes.some((cause) => cause.code === 'ETIMEOUT' || cause.code === 'ECANCELLED');
   const detail = causes.find((cause) => cause.code !== 'ENODATA')?.code ?? 'ENODATA';
   return isTimeout

@@ -62,7 +62,8 @@ function answerFor(error: ProxyError, id: string): { fields: string[]; body: str
     ['Connection', 'close'],
     ['Proxy-Status', `${productName}; error=${answers[error.reason].proxyStatus}; details="${error.reason}"`],
   ];
-  if (error.reason === 'method_not_allowed') fields.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, MERGE, CONNECT']);
+  if (error.reason === 'method_not_allowed')
+    fields.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, MERGE, CONNECT']);
   return { fields: fields.flat(), body };
 }
 

@@ -48,7 +48,11 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   const forward = createForward({ ...deps, open });
   const refuser = createRefuser(deps.exchanges, deps.current);
 
-  function onConnection(server: Server, serveHttp: readonly ((this: Server, socket: Socket) => void)[], socket: Socket): void {
+  function onConnection(
+    server: Server,
+    serveHttp: readonly ((this: Server, socket: Socket) => void)[],
+    socket: Socket,
+  ): void {
     socket.on('error', () => {});
     socket.setMaxListeners(0);
     const client = parseAddress(socket.remoteAddress ?? '');
@@ -59,7 +63,11 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   }
 
   /** Requests of one connection take turns: pipelined ones are judged when the one before is answered. */
-  function onRequest(request: IncomingMessage, response: ServerResponse, expectation: 'none' | 'continue' | 'unknown'): void {
+  function onRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectation: 'none' | 'continue' | 'unknown',
+  ): void {
     const { socket } = request;
     const connection = connections.get(socket);
     if (!connection || connection.isTaken) return;
@@ -79,9 +87,14 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     const connection = connections.get(socket);
     if (!connection || connection.isTaken) return void socket.destroy();
     connection.isTaken = true;
-    if (connection.outstanding === 0) return void serveTunnel(request, socket, head, connection.client, { ...deps, open });
+    if (connection.outstanding === 0)
+      return void serveTunnel(request, socket, head, connection.client, { ...deps, open });
     // node:http would answer it before the request that came first; neither the order nor a tunnel can be kept.
-    refuser.logRefusal(socket, connection.client, new ProxyError('malformed_request', { phrase: 'CONNECT behind an unanswered request' }));
+    refuser.logRefusal(
+      socket,
+      connection.client,
+      new ProxyError('malformed_request', { phrase: 'CONNECT behind an unanswered request' }),
+    );
     socket.destroy();
   }
 

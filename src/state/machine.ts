@@ -32,7 +32,8 @@ export function createMachine(read: typeof networkInterfaces = networkInterfaces
         (listener) =>
           listener.port === port &&
           (listener.address.text === address.text ||
-            (classifyAddress(listener.address) === 'unspecified' && (isOwnAddress(address) || classifyAddress(address) === 'loopback'))),
+            (classifyAddress(listener.address) === 'unspecified' &&
+              (isOwnAddress(address) || classifyAddress(address) === 'loopback'))),
       ),
     addListener(text, port) {
       const address = parseAddress(text);
@@ -49,7 +50,9 @@ export function ownSubnets(read: typeof networkInterfaces = networkInterfaces): 
   });
 }
 
-function interfaceAddresses(interfaces: ReturnType<typeof networkInterfaces>): { address: Address; length: number | null }[] {
+function interfaceAddresses(
+  interfaces: ReturnType<typeof networkInterfaces>,
+): { address: Address; length: number | null }[] {
   return Object.values(interfaces)
     .flatMap((entries) => entries ?? [])
     .flatMap((entry) => {

@@ -1,0 +1,96 @@
+/** The composition root: a loaded configuration becomes running parts, and running parts stop in reverse. */
+import { randomBytes } from 'node:crypto';
+import { createPrefixSet } from './address/prefix-set.ts';
+import type { LoadedConfig } from './config/load.ts';
+import type { AccessLog } from './observe/access-log.ts';
+import type { ServiceLog } from './observe/service-log.ts';
+import { createPolicy } from './policy/policy.ts';
+import { createExchangeRegistry } from './proxy/exchange.ts';
+import type { ResolverDeps } from './proxy/resolve.ts';
+import { createResolve } from './proxy/resolve.ts';
+import { productName } from './proxy/respond.ts';
+import { createProxyServer } from './proxy/server.ts';
+import type { LiveMachine } from './state/machine.ts';
+import type { Snapshot } from './state/snapshot.ts';
+
+export interface AppDeps {
+  readonly accessLog: Pick<AccessLog, 'write'>;
+  readonly serviceLog: Pick<ServiceLog, 'info' | 'warn' | 'error'>;
+  readonly machine: LiveMachine;
+  readonly resolver?: ResolverDeps;
+}
+
+export interface App {
+  /** Where clients connect, with the ports that were bound. */
+  readonly listeners: readonly { readonly address: string; readonly port: number }[];
+  /** Stops accepting, gives open exchanges `deadlineMs` milliseconds to end, then ends them; each gets its log line. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** How long ended exchanges may take to be closed and logged once they were told to stop, in milliseconds. */
+const closingMs = 1000;
+
+/** The first snapshot of a loaded configuration. */
+export function createSnapshot(loaded: LoadedConfig, generation: number): Snapshot {
+  const { config } = loaded;
+  return {
+    generation,
+    configHash: loaded.hash,
+    config,
+    policy: createPolicy({
+      rules: loaded.rules,
+      // Until the datacenter ranges are there, a tag matches nothing.
+      ranges: new Map(),
+      networks: createPrefixSet(config.networks),
+      resolveNames: config.ranges.resolveNames,
+      privateDestinations: createPrefixSet(config.privateDestinations),
+      mode: config.mode,
+      reportFrom: createPrefixSet(config.reportFrom),
+      tlsServerName: config.tlsServerName,
+    }),
+  };
+}
+
+/** Binds every listener and serves. @throws the system's error when an address cannot be bound; nothing stays open then. */
+export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App> {
+  const snapshot = createSnapshot(loaded, 1);
+  const exchanges = createExchangeRegistry({
+    onClose: (record) => deps.accessLog.write('access', record),
+    onTunnelOpen: (record) => deps.accessLog.write('tunnel-open', record),
+  });
+  const server = createProxyServer({
+    current: () => snapshot,
+    exchanges,
+    resolve: createResolve(deps.resolver),
+    machine: deps.machine,
+    // The instance is part of the name: two of these proxies in a row are no loop.
+    viaName: `${productName}-${randomBytes(4).toString('hex')}`,
+    onBug: (error, id) => deps.serviceLog.error('internal_error', { id, error }),
+  });
+  const listeners: { address: string; port: number }[] = [];
+  try {
+    for (const { address, port } of loaded.config.listen) listeners.push(await server.listen(address, port));
+  } catch (error) {
+    server.stopAccepting();
+    throw error;
+  }
+  for (const { address, port } of listeners) deps.machine.addListener(address, port);
+
+  return {
+    listeners,
+    async stop(deadlineMs) {
+      server.stopAccepting();
+      await within(deadlineMs, exchanges.whenIdle());
+      exchanges.abortAll('drain');
+      await within(closingMs, exchanges.whenIdle());
+      server.destroyConnections();
+    },
+  };
+}
+
+/** Waits for a promise, but no longer than so many milliseconds. */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,83 @@
+/** The commands, their arguments and their usage, described once. Sole user of commander. */
+import process from 'node:process';
+import { Command, CommanderError } from 'commander';
+import { runCheck } from './check.ts';
+import { runExplain } from './run-explain.ts';
+import { findConfigFile } from './load-config.ts';
+import { serve } from './serve.ts';
+import { describeVersion } from './version.ts';
+
+interface SharedOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Runs one command line; gives its exit code, 2 for wrong usage. */
+export async function run(argv: readonly string[]): Promise<number> {
+  let code = 0;
+  const out = (text: string) => void process.stdout.write(text);
+  const program = new Command('lockdown-proxy')
+    .description('The egress proxy of a locked-down Azure virtual network.')
+    .option(
+      '--config <file>',
+      'configuration file (else $LOCKDOWN_PROXY_CONFIG, /etc/lockdown-proxy/config.yaml, the defaults)',
+    )
+    .option('--json', 'report as JSON')
+    .exitOverride();
+  const shared = (command: Command) => {
+    const { config, json } = command.optsWithGlobals<SharedOptions>();
+    return { config: findConfigFile(config), json: json ?? false, out };
+  };
+
+  program
+    .command('serve')
+    .description('run the proxy')
+    .option('--strict', 'do not start from the last good configuration')
+    .action(async (_options, command: Command) => {
+      code = await serve(shared(command));
+    });
+  program
+    .command('check')
+    .description('validate the configuration and the allowlists')
+    .option('--fix', 'rewrite rules to normal form')
+    .action(async ({ fix }: { fix?: boolean }, command: Command) => {
+      code = await runCheck({ ...shared(command), fix: fix ?? false });
+    });
+  program
+    .command('explain')
+    .description('say how a target is decided, and why')
+    .argument('<target>', 'host:port, or a URL')
+    .option('--from <ip>', 'the client that asks', '127.0.0.1')
+    .option('--user <name>', 'the user that asks')
+    .option('--resolve <ips>', 'addresses to judge instead of looking the host up, with commas')
+    .option('--method <method>', 'the method of an http URL', 'GET')
+    .action(
+      async (
+        target: string,
+        options: { from: string; user?: string; resolve?: string; method: string },
+        command: Command,
+      ) => {
+        const { from, user = null, resolve, method } = options;
+        code = await runExplain({
+          ...shared(command),
+          target,
+          from,
+          user,
+          resolve: resolve?.split(',') ?? null,
+          method,
+        });
+      },
+    );
+  program
+    .command('version')
+    .description('print the version, ours and the runtime’s')
+    .action((_options, command: Command) => out(describeVersion(shared(command).json)));
+
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  return code;
+}

@@ -1,0 +1,43 @@
+/** `explain` on the command line: loads the configuration, takes the decision, prints it. */
+import process from 'node:process';
+import { createSnapshot } from '../app.ts';
+import { ConfigError } from '../errors.ts';
+import { createResolve } from '../proxy/resolve.ts';
+import { createMachine } from '../state/machine.ts';
+import type { ExplainOptions } from './explain.ts';
+import { explain, formatExplanation } from './explain.ts';
+import { loadFromDisk } from './load-config.ts';
+
+export interface RunExplainOptions extends ExplainOptions {
+  readonly config: string | null;
+  readonly json: boolean;
+  readonly out: (text: string) => void;
+}
+
+/** Gives 0 for an allowed target, 3 for a refused one, 1 for a bad configuration, 2 for a bad option. */
+export async function runExplain(options: RunExplainOptions): Promise<number> {
+  try {
+    const loaded = await loadFromDisk(options.config);
+    const { policy, config } = createSnapshot(loaded, 1);
+    const machine = createMachine();
+    for (const { address, port } of config.listen) machine.addListener(address, port);
+    const resolve = createResolve();
+    const explanation = await explain(options, {
+      policy,
+      machine,
+      resolve: (host) => resolve(host, config.limits.dnsMs, new AbortController().signal),
+    });
+    options.out(options.json ? `${JSON.stringify(explanation)}\n` : formatExplanation(explanation));
+    return explanation.verdict === 'allow' || explanation.verdict === 'would_deny' ? 0 : 3;
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      process.stderr.write(`${error.message}\n`);
+      return 1;
+    }
+    if (error instanceof RangeError) {
+      process.stderr.write(`lockdown-proxy: ${error.message}\n`);
+      return 2;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+/** A whole proxy in this process, over a configuration and a list given as text, its log lines kept. */
+import { startApp } from '../../src/app.ts';
+import type { App } from '../../src/app.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { ExchangeRecord } from '../../src/proxy/exchange.ts';
+import type { ResolverDeps } from '../../src/proxy/resolve.ts';
+import { createMachine } from '../../src/state/machine.ts';
+
+export interface TestProxy extends AsyncDisposable {
+  readonly app: App;
+  readonly port: number;
+  /** Ended exchanges, in order. */
+  readonly records: readonly ExchangeRecord[];
+  /** `tunnel-open` lines, in order. */
+  readonly opened: readonly ExchangeRecord[];
+  /** Service log calls: level, event, fields. */
+  readonly said: readonly { level: string; event: string; fields: Record<string, unknown> }[];
+  /** Resolves with the record at `index` once that many exchanges have ended. */
+  record(index?: number): Promise<ExchangeRecord>;
+}
+
+export interface TestProxyOptions {
+  /** YAML without `listen`, `cloud` and `allowlist`; loopback is admitted unless it says otherwise. */
+  readonly config?: string;
+  /** The allowlist, line by line. */
+  readonly rules?: readonly string[];
+  readonly resolver?: ResolverDeps;
+}
+
+/** Names of a hosts-like table that the proxy looks up: no DNS unless `resolver` says so. */
+export async function startProxy(options: TestProxyOptions = {}): Promise<TestProxy> {
+  const files: Readonly<Record<string, string>> = {
+    '/test/config.yaml': `listen: ["127.0.0.1:0"]\ncloud: public\nallowlist: ["./rules.txt"]\n${options.config ?? ''}\n`,
+    '/test/rules.txt': `# rules\n${(options.rules ?? []).join('\n')}\n`,
+  };
+  const loaded = loadConfig({
+    file: '/test/config.yaml',
+    readFile: (path) => {
+      const text = files[path];
+      if (text === undefined) throw new Error(`no such file: ${path}`);
+      return text;
+    },
+    listFolder: '/test/lists',
+    cloud: 'public',
+    networks: () => [],
+  });
+  const records: ExchangeRecord[] = [];
+  const opened: ExchangeRecord[] = [];
+  const said: { level: string; event: string; fields: Record<string, unknown> }[] = [];
+  const waiting: { index: number; resolve: (record: ExchangeRecord) => void }[] = [];
+  const say =
+    (level: string) =>
+    (event: string, fields: Record<string, unknown> = {}) =>
+      void said.push({ level, event, fields });
+  const app = await startApp(loaded, {
+    accessLog: {
+      write(event, record) {
+        if (event === 'tunnel-open') {
+          opened.push({ ...record });
+          return;
+        }
+        records.push({ ...record });
+        for (const wait of waiting) {
+          const found = records[wait.index];
+          if (found) wait.resolve(found);
+        }
+      },
+    },
+    serviceLog: { info: say('info'), warn: say('warn'), error: say('error') },
+    machine: createMachine(),
+    resolver: options.resolver ?? { servers: ['127.0.0.1:9'], hostsFile: '/nonexistent' },
+  });
+  return {
+    app,
+    port: app.listeners[0]!.port,
+    records,
+    opened,
+    said,
+    record(index = 0) {
+      const found = records[index];
+      return found ? Promise.resolve(found) : new Promise((resolve) => waiting.push({ index, resolve }));
+    },
+    [Symbol.asyncDispose]: () => app.stop(0),
+  };
+}
