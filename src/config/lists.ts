@@ -50,11 +50,7 @@ export function readLists(
     const shipped = !/[./\\]/.test(entry);
     if (shipped && !shippedLists.includes(entry)) {
       const hint = didYouMean(entry, shippedLists) || `; shipped are ${shippedLists.join(', ')}`;
-      report(
-        'fault',
-        index,
-        `no shipped list is called \`${entry}\`${hint}; a file of yours is written \`./${entry}\``,
-      );
+      report('fault', index, `no shipped list is called \`${entry}\` (write a file as \`./${entry}\`)${hint}`);
       continue;
     }
     const path = shipped ? join(options.listFolder, options.cloud, `${entry}.txt`) : resolvePath(options.file, entry);

@@ -79,13 +79,14 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
   for (const { path, message } of findUnavailable(written)) report('fault', keyPlace(document, path), message);
   const config = toEffective(written, options);
   const isReadable = text.ok && document.faults.length === 0;
+  // What does not fit was replaced by its default: remarks on that would not be about what was written.
+  const wrong = new Set(misfits.map(({ path, key }) => path[0] ?? key));
   for (const { severity, path, message } of isReadable ? remarksOn(written, config, options.networks) : []) {
-    report(severity, document.placeOf(path), message);
+    if (!wrong.has(path[0] ?? null)) report(severity, document.placeOf(path), message);
   }
 
   // Without groups that can be trusted, or the list of lists itself, findings in the lists would mislead.
-  const wrong = misfits.map(({ path, key }) => path[0] ?? key);
-  const isListed = isReadable && !wrong.includes('groups') && !wrong.includes('allowlist');
+  const isListed = isReadable && !wrong.has('groups') && !wrong.has('allowlist');
   const listOptions = { ...options, cloud: config.cloud, groups: config.groups };
   const lists = readLists(isListed ? config.allowlist : [], listOptions, (severity, entry, message) =>
     report(severity, document.placeOf(['allowlist', entry]), message),

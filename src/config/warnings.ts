@@ -85,11 +85,11 @@ function privateRemarks(prefix: Prefix, path: Remark['path']): readonly Remark[]
   if (isWhole && isAlwaysForbidden(classifyAddress(prefix.address))) {
     return [warning(path, `${text} is always refused, and stays so whatever is written here`)];
   }
-  if (touchesLoopback(prefix)) {
-    return [warning(path, `${text} opens loopback: services of the proxy's own machine that trust local callers`)];
+  if (!isInsidePrivateSpace(prefix)) {
+    return [warning(path, `${text} is wider than private space; name the private prefixes that are meant`)];
   }
-  if (isInsidePrivateSpace(prefix)) return [];
-  return [warning(path, `${text} is wider than private space; name the private prefixes that are meant`)];
+  if (!touchesLoopback(prefix)) return [];
+  return [warning(path, `${text} opens loopback: services of the proxy's own machine that trust local callers`)];
 }
 
 function modeRemarks(config: Config): readonly Remark[] {
