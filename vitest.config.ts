@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { TotalsReporter } from './test/support/totals-reporter.ts';
 
 const project = (name: string, folders: readonly string[]) => ({
   test: { name, include: folders.map((folder) => `test/${folder}/**/*.test.ts`), testTimeout: 20_000 },
@@ -6,6 +7,7 @@ const project = (name: string, folders: readonly string[]) => ({
 
 export default defineConfig({
   test: {
+    reporters: ['default', new TotalsReporter()],
     projects: [
       project('unit', ['unit', 'property']),
       project('integration', ['integration', 'wire']),

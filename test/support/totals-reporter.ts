@@ -1,4 +1,4 @@
-/** Ends a test run with its totals alone on one line, for people and scripts: `N passed, N failed[, N skipped]`. */
+/** Ends a test run with its totals alone on one line, for people and scripts: `N passed, N failed`. */
 import type { Reporter, TestModule } from 'vitest/node';
 
 /** What one run came to; a file that could not be run counts as one failed test. */
@@ -8,9 +8,9 @@ export interface Totals {
   skipped: number;
 }
 
-/** The line itself; skipped tests are named only when there are some, so that none is lost silently. */
+/** The last line; skipped tests have a line of their own before it when there are some, so that none is lost silently. */
 export function formatTotals({ passed, failed, skipped }: Totals): string {
-  return `${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`;
+  return `${skipped === 0 ? '' : `${skipped} skipped\n`}${passed} passed, ${failed} failed`;
 }
 
 function countModules(modules: readonly TestModule[]): Totals {
