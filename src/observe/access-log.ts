@@ -1,5 +1,6 @@
 /** The access log: one line an exchange, whatever a client put into it. */
 import type { ExchangeRecord } from '../proxy/exchange.ts';
+import { withoutQuery, withoutUserinfo } from './escape.ts';
 import { createLineSink } from './line-sink.ts';
 import { createLineFormatter, type Level } from './logger.ts';
 import { createRefusalLimit } from './refusal-limit.ts';
@@ -97,8 +98,8 @@ export function accessFields(event: AccessEvent, record: ExchangeRecord, suppres
     user: record.user,
     userAgent: record.userAgent,
     method: record.method,
-    target: withoutUserinfo(record.target),
-    path: withoutQuery(record.path),
+    target: record.target === null ? null : withoutUserinfo(record.target),
+    path: record.path === null ? null : withoutQuery(record.path),
     verdict: record.verdict,
     reason: record.reason,
     wouldDeny: record.wouldDeny,
@@ -118,14 +119,4 @@ export function accessFields(event: AccessEvent, record: ExchangeRecord, suppres
     hint: record.hint,
     ...(suppressed > 0 ? { suppressed } : {}),
   };
-}
-
-/** The record holds no query; this is the last door, and a storage key in a log is not to be mended afterwards. */
-export function withoutQuery(path: string | null): string | null {
-  return path === null ? null : path.replace(/[?#].*$/s, '');
-}
-
-/** Likewise for `user:password@`, which no accepted target has. */
-export function withoutUserinfo(target: string | null): string | null {
-  return target === null ? null : target.slice(target.lastIndexOf('@') + 1);
 }

@@ -57,3 +57,13 @@ export function percentEncode(text: string): string {
     return [...Buffer.from(run)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
   });
 }
+
+/** The record of an exchange holds no query; this is the last door, and a key in a log cannot be taken back. */
+export function withoutQuery(path: string): string {
+  return path.replace(/[?#].*$/s, '');
+}
+
+/** Likewise for `user:password@`, which no accepted target has. */
+export function withoutUserinfo(target: string): string {
+  return target.slice(target.lastIndexOf('@') + 1);
+}

@@ -3,7 +3,7 @@
  * that could not be written is counted, and a line stands whole in one file or the other when the file is reopened.
  */
 import { constants, openSync } from 'node:fs';
-import { type LineStream, maxLineBytes, openLineStream } from './logger.ts';
+import { type LineStream, openLineStream } from './logger.ts';
 
 /** Where lines go. `write` takes whole ASCII lines, never throws and never waits. */
 export interface LineSink {
@@ -21,17 +21,24 @@ export interface LineSinkOptions {
   readonly destination: string | 1 | 2;
   /** Bytes that may wait for a stalled reader or a full disk; lines beyond are dropped. */
   readonly maxQueuedBytes?: number | undefined;
+  /** Bytes written at a time; a longer line goes alone. */
+  readonly batchBytes?: number | undefined;
   readonly onDrop?: ((count: number) => void) | undefined;
   /** Told once when writing begins to fail, and again only if it went well in between. */
   readonly onError?: ((error: Error) => void) | undefined;
 }
 
-/** Whole lines that are written together; no more than is atomic on a pipe that several processes share. */
+/** Whole lines that are written together. */
 interface Batch {
   text: string;
   lines: number;
 }
 
+/**
+ * A write takes one turn of the event loop, and a busy loop turns slowly: large batches keep up with it. On a pipe they
+ * go out in parts, so processes that share one have to write no more than `maxLineBytes` at a time.
+ */
+const defaultBatchBytes = 64 * 1024;
 const defaultMaxQueuedBytes = 16 * 1024 * 1024;
 /** A full pipe is tried again soon, for its reader may be quick; a full disk takes longer to mend. */
 const firstBusyRetryMs = 1;
@@ -40,7 +47,8 @@ const failureRetryMs = 500;
 
 /** Opens a sink that keeps lines in order and never holds up the event loop. Throws if a file cannot be opened. */
 export function createLineSink(options: LineSinkOptions): LineSink {
-  const { destination, maxQueuedBytes = defaultMaxQueuedBytes, onDrop, onError } = options;
+  const { destination, onDrop, onError } = options;
+  const { maxQueuedBytes = defaultMaxQueuedBytes, batchBytes = defaultBatchBytes } = options;
   const batches: Batch[] = [];
   let queuedBytes = 0;
   let dropped = 0;
@@ -62,7 +70,7 @@ export function createLineSink(options: LineSinkOptions): LineSink {
       if (opened === stream) act();
     };
     const opened: LineStream = openLineStream(fd, {
-      onWritten: (bytes) => current(() => (written += bytes)),
+      onWritten: (bytes) => current(() => partDone(bytes)),
       onDrain: () => current(batchDone),
       onError: (error) => current(() => writeFailed(error)),
       onClose: () => current(() => closing?.finish()),
@@ -89,10 +97,14 @@ export function createLineSink(options: LineSinkOptions): LineSink {
     else if (closing !== null) stream.end();
   }
 
-  function batchDone(): void {
-    queuedBytes -= batches.shift()?.text.length ?? 0;
+  function partDone(bytes: number): void {
+    written += bytes;
     failing = false;
     busyRetryMs = firstBusyRetryMs;
+  }
+
+  function batchDone(): void {
+    queuedBytes -= batches.shift()?.text.length ?? 0;
     writeNext();
   }
 
@@ -169,7 +181,7 @@ export function createLineSink(options: LineSinkOptions): LineSink {
       queuedBytes += line.length;
       const last = batches.at(-1);
       // The first batch is on its way out: nothing may be added to it.
-      if (last !== undefined && batches.length > 1 && last.text.length + line.length <= maxLineBytes) {
+      if (last !== undefined && batches.length > 1 && last.text.length + line.length <= batchBytes) {
         last.text += line;
         last.lines += 1;
       } else {

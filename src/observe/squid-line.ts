@@ -3,7 +3,7 @@
  * `time elapsed client result/status bytes method URL user hierarchy/peer type`.
  */
 import type { ExchangeRecord } from '../proxy/exchange.ts';
-import { percentEncode } from './escape.ts';
+import { percentEncode, withoutQuery, withoutUserinfo } from './escape.ts';
 
 /** Encoded bytes of a URL and of the short columns; together a line stays under 4,096 bytes. */
 const maxUrlBytes = 3072;
@@ -40,9 +40,9 @@ function result(record: ExchangeRecord): string {
 function url(record: ExchangeRecord): string {
   if (record.method === null) return 'error:transaction-end-before-headers';
   if (record.target === null) return 'error:invalid-request';
-  const target = record.target.slice(record.target.lastIndexOf('@') + 1);
+  const target = withoutUserinfo(record.target);
   if (record.kind === 'tunnel') return column(target, maxUrlBytes);
-  const path = (record.path ?? '/').replace(/[?#].*$/s, '');
+  const path = withoutQuery(record.path ?? '/');
   return column(`http://${target.replace(/:80$/, '')}${path}`, maxUrlBytes);
 }
 
