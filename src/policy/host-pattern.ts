@@ -34,7 +34,7 @@ export function readHostPattern(text: string): Read<HostReading> {
   if (/^[*.]+$/.test(name)) {
     return misread(0, `\`${text}\` would allow every name; write the names meant, or \`*.example.com\``);
   }
-  if (name.endsWith('.')) return misread(name.length - 1, 'a name ends in one dot at most; write it without');
+  if (name.endsWith('.')) return misread(name.length, 'a name ends in one dot at most; write it without');
   if (name.startsWith('*.') && !name.slice(2).includes('*')) return readSuffix(name, 2, 'under', read);
   if (name.startsWith('.') && !name.includes('*')) return readSuffix(name, 1, 'at_or_under', read);
   if (name.includes('*')) return readFirstLabel(name, read);
@@ -62,7 +62,8 @@ function readFirstLabel(text: string, finish: Finish): Read<HostReading> {
   if (dot >= 0 && star > dot) {
     return misread(star, `a \`*\` stands in the first label; write \`*.${text.slice(text.indexOf('.', star) + 1)}\``);
   }
-  const label = dot < 0 ? text : text.slice(0, dot);
+  if (dot < 0) return misread(star, `a \`*\` leaves two labels or more behind it; write \`${text}.example.com\``);
+  const label = text.slice(0, dot);
   const before = label.slice(0, star);
   const after = label.slice(star + 1);
   if (serviceLabels.has(after)) {
@@ -72,7 +73,7 @@ function readFirstLabel(text: string, finish: Finish): Read<HostReading> {
   if (!/^[a-z0-9_-]*\*[a-z0-9_-]*$/.test(label) || label.length > 63 || label.startsWith('-') || label.endsWith('-')) {
     return misread(0, `\`${label}\` is no label; letters, digits, hyphens and one \`*\` make one`);
   }
-  const rest = readWholeLabels(dot < 0 ? '' : text.slice(dot + 1));
+  const rest = readWholeLabels(text.slice(dot + 1));
   if (!rest.ok) return misread(dot + 1 + rest.at, rest.message);
   return finish({ type: 'first_label', before, after, name: rest.value });
 }

@@ -97,7 +97,7 @@ function isOpenToAnyTenant(rule: Rule): boolean {
 
 function wideMessage(rule: Rule): string | null {
   if (rule.deny) return null;
-  if (rule.pattern.type === 'prefix' && isWide(rule.pattern.prefix)) {
+  if (rule.pattern.type === 'prefix' && isWide(rule.pattern.prefix) && !isForbidden(rule.pattern.prefix)) {
     return 'this prefix is most of the internet; name the prefixes that are needed, or hosts';
   }
   if (rule.pattern.type !== 'host') return null;
