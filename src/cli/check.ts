@@ -1,5 +1,5 @@
 /** `check`: every finding about the configuration and its lists, what they let out, and the rules in normal form. */
-import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { inspectConfig } from '../config/load.ts';
@@ -57,12 +57,16 @@ function isFixable(list: List): boolean {
   return !list.shipped && list.text.endsWith('\n') && list.parsed.fixed !== list.text;
 }
 
-/** Replaces a file in one step, its mode kept, so that no reader ever sees a part of it. */
+/** Replaces a file in one step, its mode and owner kept, so that no reader ever sees a part of it. */
 function rewrite(path: string, text: string): void {
   const real = realpathSync(path);
   const temporary = `${real}.${process.pid}.tmp`;
   try {
-    writeFileSync(temporary, text, { mode: statSync(real).mode, flag: 'wx', flush: true });
+    const { mode, uid, gid } = statSync(real);
+    writeFileSync(temporary, text, { mode: 0o600, flag: 'wx', flush: true });
+    // The mode last and by itself: the umask would narrow it, and a change of owner clears bits.
+    chownSync(temporary, uid, gid);
+    chmodSync(temporary, mode);
     renameSync(temporary, real);
   } catch (error) {
     rmSync(temporary, { force: true });
