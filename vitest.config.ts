@@ -1,8 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import { TotalsReporter } from './test/support/totals-reporter.ts';
 
+/** http-proxy's util._extend warns in every process (DEP0060); the bin silences it the same way. */
+const execArgv = ['--disable-warning=DEP0060'];
+
 const project = (name: string, folders: readonly string[]) => ({
-  test: { name, include: folders.map((folder) => `test/${folder}/**/*.test.ts`), testTimeout: 20_000 },
+  test: { name, execArgv, include: folders.map((folder) => `test/${folder}/**/*.test.ts`), testTimeout: 20_000 },
 });
 
 export default defineConfig({
@@ -11,7 +14,7 @@ export default defineConfig({
     projects: [
       project('unit', ['unit', 'property']),
       project('integration', ['integration', 'wire']),
-      { test: { name: 'house', include: ['test/*.test.ts'], testTimeout: 60_000 } },
+      { test: { name: 'house', execArgv, include: ['test/*.test.ts'], testTimeout: 60_000 } },
     ],
   },
 });

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createPrefixSet } from './address/prefix-set.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { AccessLog } from './observe/access-log.ts';
+import { createRepeatSummary } from './observe/repeat-summary.ts';
 import type { ServiceLog } from './observe/service-log.ts';
 import { createPolicy } from './policy/policy.ts';
 import { createExchangeRegistry } from './proxy/exchange.ts';
@@ -29,6 +30,8 @@ export interface App {
 
 /** How long ended exchanges may take to be closed and logged once they were told to stop, in milliseconds. */
 const closingMs = 1000;
+/** How often counted refusals are looked at, in milliseconds; each is said once a minute. */
+const summingMs = 5000;
 
 /** The first snapshot of a loaded configuration. */
 export function createSnapshot(loaded: LoadedConfig, generation: number): Snapshot {
@@ -54,8 +57,15 @@ export function createSnapshot(loaded: LoadedConfig, generation: number): Snapsh
 /** Binds every listener and serves. @throws the system's error when an address cannot be bound; nothing stays open then. */
 export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App> {
   const snapshot = createSnapshot(loaded, 1);
+  const refusals = createRepeatSummary({ log: deps.serviceLog, now: () => performance.now() });
+  const summing = setInterval(() => refusals.sum(), summingMs);
   const exchanges = createExchangeRegistry({
-    onClose: (record) => deps.accessLog.write('access', record),
+    onClose(record) {
+      deps.accessLog.write('access', record);
+      if (record.reason && (record.verdict === 'deny' || record.verdict === 'error')) {
+        refusals.note(record.client, record.reason, { target: record.target, rule: record.rule, hint: record.hint });
+      }
+    },
     onTunnelOpen: (record) => deps.accessLog.write('tunnel-open', record),
   });
   const server = createProxyServer({
@@ -72,6 +82,7 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
     for (const { address, port } of loaded.config.listen) listeners.push(await server.listen(address, port));
   } catch (error) {
     server.stopAccepting();
+    clearInterval(summing);
     throw error;
   }
   for (const { address, port } of listeners) deps.machine.addListener(address, port);
@@ -84,6 +95,8 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
       exchanges.abortAll('drain');
       await within(closingMs, exchanges.whenIdle());
       server.destroyConnections();
+      clearInterval(summing);
+      refusals.sumAll();
     },
   };
 }
