@@ -29,7 +29,7 @@ export interface RunningProxy extends AsyncDisposable {
   readonly port: number;
   /** `http://127.0.0.1:port` */
   readonly url: string;
-  /** Stops the proxy, so that every exchange has ended, and gives its whole access log. */
+  /** Stops the proxy, so that every exchange has ended, and gives its access log; `text` is all it has logged anywhere. */
   stop(): Promise<{ readonly lines: readonly AccessLine[]; readonly text: string; readonly code: number | null }>;
 }
 
@@ -45,11 +45,11 @@ async function findFreePort(): Promise<number> {
   return port;
 }
 
-/** Starts `lockdown-proxy serve` with these rules; the loopback of 127.0.0.2 and up is lifted for destinations. */
+/** Starts `lockdown-proxy serve` with these rules; of loopback only the storage account's address is lifted. */
 export async function startProxy(rules: readonly string[]): Promise<RunningProxy> {
   await using owned = new AsyncDisposableStack();
   const folder = owned.use(createTempFolder());
-  const [port, adminPort] = [await findFreePort(), await findFreePort()];
+  const port = await findFreePort();
   folder.write('allowed.txt', `${rules.join('\n')}\n`);
   const config = folder.write(
     'config.yaml',
@@ -57,10 +57,8 @@ export async function startProxy(rules: readonly string[]): Promise<RunningProxy
       `listen: ["127.0.0.1:${port}"]`,
       'networks: [127.0.0.1/32]',
       'allowlist: [./allowed.txt]',
-      'privateDestinations: [127.0.0.0/8]',
+      'privateDestinations: [127.0.0.2/32]',
       'log: { access: ./access.log, format: json }',
-      `admin: { listen: "127.0.0.1:${adminPort}" }`,
-      'ranges: { cacheDir: ./cache }',
       '',
     ].join('\n'),
   );
@@ -75,13 +73,13 @@ export async function startProxy(rules: readonly string[]): Promise<RunningProxy
     port,
     url: `http://127.0.0.1:${port}`,
     async stop() {
-      const { code } = await proxy.stop();
-      const text = existsSync(`${folder.path}/access.log`) ? folder.read('access.log') : '';
-      const lines = text
+      const { code, stdout, stderr } = await proxy.stop();
+      const access = existsSync(`${folder.path}/access.log`) ? folder.read('access.log') : '';
+      const lines = access
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as AccessLine);
-      return { lines, text, code };
+      return { lines, text: access + stdout + stderr, code };
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
