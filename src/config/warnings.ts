@@ -65,7 +65,7 @@ function networkRemarks(written: WrittenConfig, config: Config, own: OwnNetworks
   const [word, ...others] = written.networks;
   if (word === undefined) return [warning(['networks'], 'no network: no client is admitted')];
   if (others.length === 0 && typeof word === 'string') {
-    const subnets = own().filter((prefix) => !touchesLoopback(prefix));
+    const subnets = own().filter((prefix) => ['public', 'private'].includes(classifyAddress(prefix.address)));
     const named = subnets.length === 0 ? '10.1.2.0/24' : subnets.map(formatPrefix).join(', ');
     const who =
       word === 'auto' ? `the subnets of this machine (${config.networks.length} prefixes)` : 'every private address';

@@ -1,10 +1,53 @@
 /** Whether one rule leaves another nothing to do. */
-import { prefixContains } from '../address/ip.ts';
+import { formatPrefix, prefixContains } from '../address/ip.ts';
+import { createPrefixSet } from '../address/prefix-set.ts';
+import type { PrefixSet } from '../address/prefix-set.ts';
 import type { HostPattern, Pattern, Rule } from './rule.ts';
 
-/** Whether `deny` refuses everything `rule` is about, for every client; a `deny` with clauses never does. */
+/** Finds a `deny` that refuses everything a rule is about, for every client; null if there is none. */
+export type FindCover = (rule: Rule) => Rule | null;
+
+/** Arranges denies so that each rule is compared with those alone that share its name, its tag or its prefix. */
+export function indexCovers(rules: readonly Rule[]): FindCover {
+  // One with clauses refuses some requests and never all.
+  const denies = rules.filter((rule) => rule.deny && rule.within === null && rule.from === null && rule.users === null);
+  const byKey = new Map<string, Rule[]>();
+  for (const deny of denies) {
+    const key = keyOf(deny.pattern);
+    const found = byKey.get(key);
+    if (found === undefined) byKey.set(key, [deny]);
+    else found.push(deny);
+  }
+  const prefixes = createPrefixSet(
+    denies.flatMap(({ pattern }) => (pattern.type === 'prefix' ? [pattern.prefix] : [])),
+  );
+  return (rule) => {
+    for (const key of coverKeys(rule.pattern, prefixes)) {
+      const cover = byKey.get(key)?.find((deny) => deny !== rule && covers(deny, rule));
+      if (cover !== undefined) return cover;
+    }
+    return null;
+  };
+}
+
+function keyOf(pattern: Pattern): string {
+  if (pattern.type === 'host') return `host ${pattern.host.name}`;
+  return pattern.type === 'tag' ? `tag ${pattern.tag.toLowerCase()}` : `ip ${formatPrefix(pattern.prefix)}`;
+}
+
+/** The keys under which a cover can stand: the name and those above it, or the widest prefix around. */
+function coverKeys(pattern: Pattern, prefixes: PrefixSet): readonly string[] {
+  if (pattern.type === 'tag') return [keyOf(pattern)];
+  if (pattern.type === 'prefix') {
+    const widest = prefixes.find(pattern.prefix.address);
+    return [keyOf(pattern), ...(widest === null ? [] : [`ip ${formatPrefix(widest)}`])];
+  }
+  const labels = pattern.host.name.split('.');
+  return labels.map((_, index) => `host ${labels.slice(index).join('.')}`);
+}
+
+/** Whether the deny, which has no clauses, leaves the rule nothing. */
 export function covers(deny: Rule, rule: Rule): boolean {
-  if (deny.within !== null || deny.from !== null || deny.users !== null) return false;
   return (
     coversPattern(deny.pattern, rule.pattern) &&
     coversPorts(deny.scope.tunnel, rule.scope.tunnel) &&

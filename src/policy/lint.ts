@@ -3,7 +3,7 @@ import { prefixContains } from '../address/ip.ts';
 import type { Prefix } from '../address/ip.ts';
 import { classifyAddress, isAlwaysForbidden, privatePrefixes } from '../address/special-purpose.ts';
 import type { AddressClass } from '../address/special-purpose.ts';
-import { covers } from './covers.ts';
+import { covers, indexCovers } from './covers.ts';
 import { didYouMean } from './nearest.ts';
 import type { Rule } from './rule.ts';
 import { tenantSuffixes, tenantTags, wideSuffixes } from './shared-suffixes.ts';
@@ -41,16 +41,14 @@ export function warnOfRules(rules: readonly Rule[], privateDestinations: readonl
   const warnings: RuleWarning[] = [];
   const denies = rules.filter((rule) => rule.deny);
   const allows = rules.filter((rule) => !rule.deny);
-  for (const rule of rules) {
-    const shadow = denies.find((deny) => deny !== rule && covers(deny, rule));
+  const findCover = indexCovers(rules);
+  for (const [index, rule] of rules.entries()) {
+    const cover = findCover(rule);
     // Of two denies that cover each other the first stays.
-    if (shadow !== undefined && !(rule.deny && covers(rule, shadow) && rules.indexOf(rule) < rules.indexOf(shadow))) {
-      const done = rule.deny ? 'adds nothing' : 'can never match';
-      warnings.push({
-        rule,
-        message: `this rule ${done}: \`${shadow.text}\` (${shadow.file}:${shadow.line}) covers it`,
-      });
-    }
+    const isFirst = cover !== null && rule.deny && isPlain(rule) && covers(rule, cover) && index < rules.indexOf(cover);
+    if (cover === null || isFirst) continue;
+    const done = rule.deny ? 'adds nothing' : 'can never match';
+    warnings.push({ rule, message: `this rule ${done}: \`${cover.text}\` (${cover.file}:${cover.line}) covers it` });
   }
   for (const rule of allows) {
     if (isUnliftedPrivate(rule, privateDestinations)) {
@@ -133,6 +131,11 @@ function tlsMessage(rule: Rule): string | null {
 function tagsOf(rule: Rule): readonly string[] {
   const own = rule.pattern.type === 'tag' ? [rule.pattern.tag] : [];
   return [...own, ...(rule.within ?? []).flatMap((within) => (within.type === 'tag' ? [within.tag] : []))];
+}
+
+/** Whether no clause narrows the rule. */
+function isPlain(rule: Rule): boolean {
+  return rule.within === null && rule.from === null && rule.users === null;
 }
 
 function isUnliftedPrivate(rule: Rule, lifted: readonly Prefix[]): boolean {
