@@ -1,15 +1,13 @@
 /** `check`: every finding about the configuration and its lists, what they let out, and the rules in normal form. */
 import { chmodSync, chownSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { inspectConfig } from '../config/load.ts';
 import type { InspectedConfig, LoadOptions } from '../config/load.ts';
 import type { List } from '../config/lists.ts';
 import { formatFault } from '../errors.ts';
 import type { Fault } from '../errors.ts';
 import { rulesOpenToAnyTenant } from '../policy/lint.ts';
-import { detectCloud } from '../state/cloud.ts';
-import { ownSubnets } from '../state/machine.ts';
+import { thisMachine } from './load-config.ts';
 
 export interface CheckOptions {
   /** The configuration file; null for the embedded defaults. */
@@ -115,12 +113,4 @@ function toTerminal(text: string): string {
   return text.replace(/[\0-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
-}
-
-async function thisMachine(): Promise<Pick<LoadOptions, 'listFolder' | 'cloud' | 'networks'>> {
-  return {
-    listFolder: fileURLToPath(new URL('../../allowlist', import.meta.url)),
-    cloud: await detectCloud(),
-    networks: () => ownSubnets(),
-  };
 }

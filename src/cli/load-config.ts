@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import type { LoadedConfig } from '../config/load.ts';
+import type { LoadedConfig, LoadOptions } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import { detectCloud } from '../state/cloud.ts';
 import { ownSubnets } from '../state/machine.ts';
@@ -17,13 +17,12 @@ export function findConfigFile(option: string | undefined): string | null {
   return option ?? (process.env['LOCKDOWN_PROXY_CONFIG'] || null) ?? (existsSync(packagedFile) ? packagedFile : null);
 }
 
+/** What this machine and this installation bring to a configuration. */
+export async function thisMachine(): Promise<Pick<LoadOptions, 'listFolder' | 'cloud' | 'networks'>> {
+  return { listFolder, cloud: await detectCloud(), networks: () => ownSubnets() };
+}
+
 /** Reads config and lists. @throws ConfigError with every fault */
 export async function loadFromDisk(file: string | null): Promise<LoadedConfig> {
-  return loadConfig({
-    file,
-    listFolder,
-    readFile: (path) => readFileSync(path, 'utf8'),
-    cloud: await detectCloud(),
-    networks: () => ownSubnets(),
-  });
+  return loadConfig({ file, readFile: (path) => readFileSync(path, 'utf8'), ...(await thisMachine()) });
 }

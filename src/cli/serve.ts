@@ -10,6 +10,7 @@ import type { AccessLog } from '../observe/access-log.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import type { ServiceLog } from '../observe/service-log.ts';
 import { createServiceLog } from '../observe/service-log.ts';
+import { rulesOpenToAnyTenant } from '../policy/lint.ts';
 import { createMachine } from '../state/machine.ts';
 import { loadFromDisk } from './load-config.ts';
 import { version } from './version.ts';
@@ -69,6 +70,7 @@ function sayStarted(app: App, loaded: LoadedConfig, serviceLog: ServiceLog): voi
     cloud: config.cloud,
     allowlist: config.allowlist,
     rules: loaded.rules.length,
+    openToAnyTenant: rulesOpenToAnyTenant(loaded.rules).map(({ text }) => text),
     mode: config.mode,
     tlsServerName: config.tlsServerName,
     configHash: loaded.hash,

@@ -36,8 +36,6 @@ export interface LoadedConfig {
   readonly findings: readonly Fault[];
   /** Twelve hexadecimal digits over the effective configuration and the rules: equal where proxies do the same. */
   readonly hash: string;
-  /** The words of `networks` where it holds nothing else: whoever wrote them has not said yet who the clients are. */
-  readonly networkWords: readonly string[];
   /** The files that were read, as given to `readFile`. */
   readonly sources: readonly string[];
 }
@@ -99,7 +97,6 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
     severity: 'warning' as const,
     message,
   }));
-  const words = written.networks.filter((entry) => typeof entry === 'string');
   const order = [name, ...lists.map((list) => list.file)];
   const all = [...findings, ...lists.flatMap(({ parsed }) => parsed.faults), ...told];
   all.sort((a, b) => order.indexOf(a.file) - order.indexOf(b.file) || a.line - b.line || a.column - b.column);
@@ -108,7 +105,6 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
     rules,
     findings: all,
     hash: hashOf(config, rules),
-    networkWords: words.length === written.networks.length ? words : [],
     sources: [...(file === null ? [] : [file]), ...lists.map(({ path }) => path)],
     lists,
   };
