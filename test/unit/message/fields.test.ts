@@ -226,7 +226,7 @@ describe('a request that has been here before is known by its Via', () => {
     [['Via', '1.0 fred', 'Via', '1.1\tlockdown'], true],
     [['Via', '1.1  lockdown:3128'], true],
     [['Via', '1.1 lockdown2'], false],
-    [['Via', '1.1 fred (via, 1.1 lockdown)'], false],
+    [['Via', '1.1 fred (via, 1.1 lockdown, 1.0 x)'], false],
     [['Via', 'lockdown'], false],
     [['Via', ''], false],
     [['X-Via', '1.1 lockdown'], false],
