@@ -16,9 +16,9 @@ export function createHostsFile(path: string): HostsFile {
   let names: ReadonlyMap<string, readonly Address[]> = new Map();
   let version = '';
   let checkedAt = -Infinity;
+  let reading: Promise<void> = Promise.resolve();
 
   async function refresh(): Promise<void> {
-    checkedAt = performance.now();
     try {
       const { mtimeMs, size, ino } = await stat(path);
       const current = `${mtimeMs}/${size}/${ino}`;
@@ -33,7 +33,12 @@ export function createHostsFile(path: string): HostsFile {
 
   return {
     async find(host) {
-      if (performance.now() - checkedAt > recheckMs) await refresh();
+      if (performance.now() - checkedAt > recheckMs) {
+        checkedAt = performance.now();
+        reading = refresh();
+      }
+      // Who comes during a reading waits for it too: before the first one is done the file would seem empty.
+      await reading;
       return names.get(host) ?? [];
     },
   };
