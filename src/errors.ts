@@ -38,7 +38,11 @@ export const answers = {
   connect_refused: { status: 502, phrase: 'Connection refused', proxyStatus: 'connection_refused' },
   connect_failed: { status: 502, phrase: 'Connect failed', proxyStatus: 'destination_unavailable' },
   connect_timeout: { status: 504, phrase: 'Connect timeout', proxyStatus: 'connection_timeout' },
-  upstream_proxy_auth: { status: 502, phrase: 'Parent proxy wants credentials', proxyStatus: 'destination_unavailable' },
+  upstream_proxy_auth: {
+    status: 502,
+    phrase: 'Parent proxy wants credentials',
+    proxyStatus: 'destination_unavailable',
+  },
   upstream_proxy_refused: { status: 502, phrase: 'Parent proxy refused', proxyStatus: 'destination_unavailable' },
   response_invalid: { status: 502, phrase: 'Invalid response', proxyStatus: 'http_protocol_error' },
   response_timeout: { status: 504, phrase: 'Response timeout', proxyStatus: 'connection_read_timeout' },
