@@ -1,6 +1,7 @@
 /** Carries bytes both ways between two connected sockets until both sides are done, keeping half-closes and resets. */
 import type { Socket } from 'node:net';
 import type { EndedBy } from './exchange.ts';
+import { lingeringClose } from './respond.ts';
 
 export interface RelayOptions {
   /** Without a byte either way for so long, both sides are closed (milliseconds). */
@@ -43,7 +44,8 @@ export function relay(client: Socket, destination: Socket, options: RelayOptions
       from.on('data', (bytes: Buffer) => {
         lastMove = performance.now();
         count(bytes.length);
-        if (!to.write(bytes)) from.pause();
+        // A side that is gone takes nothing; what still comes for it is read and dropped.
+        if (!to.write(bytes) && !to.destroyed) from.pause();
       });
       to.on('drain', () => {
         lastMove = performance.now();
@@ -57,7 +59,11 @@ export function relay(client: Socket, destination: Socket, options: RelayOptions
       });
       from.on('error', () => {
         endedBy ??= side;
-        to.resetAndDestroy();
+        // A reset is passed on as one. But what came before an orderly end is owed to the other side, whole: the
+        // reset is then only the answer to what that side said too late.
+        if (to.destroyed || !from.readableEnded) to.resetAndDestroy();
+        else if (to.writableFinished) lingeringClose(to);
+        else to.once('finish', () => lingeringClose(to));
       });
       from.on('close', () => {
         if (!to.writableEnded && !to.destroyed) to.destroy();
