@@ -36,6 +36,7 @@ const owners: Readonly<Record<string, string>> = {
   yaml: 'config/document.ts',
   commander: 'cli/program.ts',
   'fastest-levenshtein': 'policy/nearest.ts',
+  saxes: 'policy/ranges/legacy-xml.ts',
 };
 
 /** What a pure floor may take from the platform: computing, no sockets, files, clocks or environment. */
