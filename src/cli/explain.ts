@@ -1,24 +1,27 @@
 /** `explain`: the decision for a target as `serve` would take it, each step said. */
-import { parseAddress } from '../address/ip.ts';
 import type { Address } from '../address/ip.ts';
-import { prefixContains, formatPrefix } from '../address/ip.ts';
+import { formatPrefix, parseAddress, prefixContains } from '../address/ip.ts';
 import { privatePrefixes } from '../address/special-purpose.ts';
 import { ProxyError } from '../errors.ts';
 import { parseAbsoluteForm, parseAuthorityForm } from '../message/request-target.ts';
 import type { JudgedAddress, Machine, Question, Refusal } from '../policy/decide.ts';
-import { decideTarget, judgeAddresses, refuse } from '../policy/decide.ts';
+import { decideTarget, judgeAddresses, judgeRefused, refuse } from '../policy/decide.ts';
 import { narrowestRemedy } from '../policy/narrowest.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Rule } from '../policy/rule.ts';
 import { wantsServerName } from '../policy/server-name.ts';
 import { isForwardable } from '../proxy/forward.ts';
 
-/** What is asked about. `resolve` are addresses to judge instead of looking the host up. */
+/** What is asked about. */
 export interface ExplainOptions {
+  /** `host:port`, or a URL with `http://` or `https://`. */
   readonly target: string;
-  readonly from: string;
+  /** The client; null: one that is admitted. */
+  readonly from: string | null;
   readonly user: string | null;
+  /** Addresses to judge instead of looking the host up. */
   readonly resolve: readonly string[] | null;
+  /** Of an `http://` URL; null: GET. */
   readonly method: string | null;
 }
 
@@ -26,16 +29,32 @@ export interface ExplainOptions {
 export interface Explanation {
   readonly verdict: 'allow' | 'deny' | 'would_deny' | 'error';
   readonly reason: string | null;
+  /** The reason phrase that the client would get. */
   readonly phrase: string | null;
   readonly method: string;
+  /** `host:port`; as given where it cannot be read. */
   readonly target: string;
+  /** Without its query. */
+  readonly path: string | null;
   readonly client: string;
+  /** `file:line` of the rule that decided, and its text. */
   readonly rule: string | null;
   readonly ruleText: string | null;
-  readonly addresses: readonly { address: string; class: string; rule: string | null; refusedFor: string | null }[];
+  /** Every address judged, with the rule that lets it pass or denies it. */
+  readonly addresses: readonly ExplainedAddress[];
+  /** The server name that TLS in the tunnel must carry; null where none is asked for. */
   readonly tlsServerName: string | null;
+  /** The narrowest rule that would allow a refused target. */
   readonly fixRule: string | null;
   readonly fix: string | null;
+}
+
+export interface ExplainedAddress {
+  readonly address: string;
+  readonly class: string;
+  readonly rule: string | null;
+  readonly ruleText: string | null;
+  readonly refusedFor: string | null;
 }
 
 export interface ExplainDeps {
@@ -45,116 +64,122 @@ export interface ExplainDeps {
   readonly resolve: (host: string) => Promise<readonly Address[]>;
 }
 
-/** Takes the decision in the proxy's own order. @throws RangeError when an option is not an address. */
-export async function explain(options: ExplainOptions, deps: ExplainDeps): Promise<Explanation> {
-  const client = addressOf(options.from, '--from');
-  const given = options.resolve?.map((text) => addressOf(text, '--resolve')) ?? null;
-  const isForward = /^http:/i.test(options.target);
-  const method = isForward ? (options.method ?? 'GET') : 'CONNECT';
-  const shared = { method, target: options.target, client: client.text };
-
-  if (!deps.policy.networks.has(client)) {
-    const isPrivate = privatePrefixes.some((prefix) => prefixContains(prefix, client));
-    const entry = formatPrefix({ address: client, length: client.family === 4 ? 32 : 128 });
-    const fix = isPrivate
-      ? `admit the client in the config: networks: ["${entry}"]`
-      : 'only clients of the virtual network may use this proxy';
-    return refused(
-      shared,
-      { ...refuse('client_outside_network'), phrase: `Client ${client.text} not in networks` },
-      { fix },
-    );
-  }
-  const read = readQuestion(options, method, client);
-  if ('refusal' in read)
-    return refused(shared, read.refusal, { fix: 'ask for host:port, or for a URL with http:// or https://' });
-  const { question } = read;
-  const described = { ...shared, target: question.target.text };
-
-  const pending = decideTarget(deps.policy, question);
-  if (pending.verdict === 'refuse') return explainRefusal(described, question, pending, []);
-  let addresses: readonly Address[];
-  try {
-    addresses = question.target.address
-      ? [question.target.address]
-      : (given ?? (await deps.resolve(question.target.host)));
-  } catch (error) {
-    if (!(error instanceof ProxyError)) throw error;
-    const remedy = 'the rules let the name be looked up; give --resolve IP to judge an address without DNS';
-    return {
-      ...refused(described, { ...refuse(error.reason), phrase: error.phrase }, { fix: remedy }),
-      verdict: 'error',
-    };
-  }
-  const decision = judgeAddresses(deps.policy, question, pending, addresses, deps.machine);
-  if (decision.verdict === 'refuse') return explainRefusal(described, question, decision, decision.judged);
-  const [first] = decision.addresses;
-  const wantsName = first !== undefined && !isForward && wantsServerName(deps.policy, first);
-  return {
-    ...described,
-    verdict: decision.wouldDeny ? 'would_deny' : 'allow',
-    reason: decision.wouldDeny,
-    phrase: null,
-    ...placeOf(first?.rule ?? null),
-    addresses: decision.judged.map(describe),
-    tlsServerName: wantsName ? question.target.host : null,
-    fixRule: null,
-    fix: decision.wouldDeny ? 'report mode lets it pass; enforce mode would refuse it' : null,
-  };
+/** An option that cannot be read. */
+export class OptionError extends Error {
+  override readonly name = 'OptionError';
 }
 
-function readQuestion(
-  options: ExplainOptions,
-  method: string,
-  client: Address,
-): { question: Question } | { refusal: Refusal } {
-  const { target, user } = options;
+/** Takes the decision in the proxy's own order. @throws OptionError when an option is not an address. */
+export async function explain(options: ExplainOptions, deps: ExplainDeps): Promise<Explanation> {
+  const { policy, machine } = deps;
+  const client = options.from === null ? admittedClient(policy) : addressOf(options.from, '--from');
+  const given = options.resolve?.map((text) => addressOf(text, '--resolve')) ?? null;
+  const isForward = /^http:/i.test(options.target);
+  const method = isForward ? (options.method ?? 'GET').toUpperCase() : 'CONNECT';
+  const asked = { method, target: options.target, path: null, client: client.text };
+
+  if (!policy.networks.has(client)) {
+    const refusal = { ...refuse('client_outside_network'), phrase: `Client ${client.text} not in networks` };
+    return refused(asked, refusal, { advice: adviceForClient(client) });
+  }
+  const read = readQuestion(options, method, client);
+  if ('refusal' in read) return refused(asked, read.refusal, { advice: read.advice });
+  const { question } = read;
+  const { target } = question;
+  const described = { ...asked, target: target.text, path: question.path };
+
+  const pending = decideTarget(policy, question);
+  const known = target.address ? [target.address] : given;
+  if (pending.verdict === 'refuse') {
+    return explainRefusal(described, question, pending, judgeRefused(policy, question, pending, known ?? [], machine));
+  }
+  let addresses: readonly Address[];
+  try {
+    addresses = known ?? (await deps.resolve(target.host));
+  } catch (error) {
+    if (!(error instanceof ProxyError)) throw error;
+    const advice = 'the rules let the name be looked up; give --resolve IP to judge an address without DNS';
+    const failure = { ...refuse(error.reason), phrase: error.phrase };
+    return { ...refused(described, failure, { advice }), verdict: 'error' };
+  }
+  const decision = judgeAddresses(policy, question, pending, addresses, machine);
+  if (decision.verdict === 'refuse') return explainRefusal(described, question, decision, decision.judged);
+  const [first] = decision.addresses;
+  const rule = first?.rule ?? null;
+  const allowed = {
+    ...described,
+    phrase: null,
+    ...placeOf(rule),
+    addresses: decision.judged.map(describe),
+    tlsServerName: !isForward && first && wantsServerName(policy, first) && !target.address ? target.host : null,
+  };
+  if (!decision.wouldDeny) return { ...allowed, verdict: 'allow', reason: null, fixRule: null, fix: null };
+  const remedy = narrowestRemedy(question, { reason: decision.wouldDeny, rule }, decision.judged);
+  const fix = `report mode lets it pass and enforce mode would not: ${remedy.advice}`;
+  return { ...allowed, verdict: 'would_deny', reason: decision.wouldDeny, fixRule: remedy.rule, fix };
+}
+
+/** The client to ask for when none is named: this machine if it is admitted, else the first address that is. */
+function admittedClient({ networks }: Policy): Address {
+  const local = addressOf('127.0.0.1', '--from');
+  return networks.has(local) ? local : (networks.prefixes[0]?.address ?? local);
+}
+
+function adviceForClient(client: Address): string {
+  if (!privatePrefixes.some((prefix) => prefixContains(prefix, client))) {
+    return 'only clients of the virtual network may use this proxy';
+  }
+  const entry = formatPrefix({ address: client, length: client.family === 4 ? 32 : 128 });
+  return `admit the client in the config: networks: ["${entry}"]`;
+}
+
+type Reading = { readonly question: Question } | { readonly refusal: Refusal; readonly advice: string };
+
+function readQuestion({ target, user }: ExplainOptions, method: string, client: Address): Reading {
+  const malformed = (phrase: string): Reading => ({
+    refusal: { ...refuse('malformed_request'), phrase },
+    advice: 'ask for host:port, or for a URL with http:// or https://',
+  });
   if (method !== 'CONNECT') {
     const form = parseAbsoluteForm(target, method);
-    if (!form.ok) return { refusal: { ...refuse('malformed_request'), phrase: form.message } };
-    if (!isForwardable(method))
-      return { refusal: { ...refuse('method_not_allowed'), phrase: `Method ${method} not allowed` } };
+    if (!form.ok) return malformed(form.message);
+    if (!isForwardable(method)) {
+      const refusal = { ...refuse('method_not_allowed'), phrase: `Method ${method} not allowed` };
+      return { refusal, advice: 'ask with GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or MERGE' };
+    }
     return { question: { kind: 'forward', client, user, target: form.value.target, path: form.value.path } };
   }
   // A client asks for an https URL by CONNECT to its host; the path stays inside the tunnel.
   const url = /^https:\/\/([^/?#]*)/i.exec(target)?.[1];
   const hasPort = /:\d+$/.test(url ?? '');
-  const authority = url === undefined ? target : hasPort ? url : `${url}:443`;
-  const form = parseAuthorityForm(authority);
-  if (!form.ok) return { refusal: { ...refuse('malformed_request'), phrase: form.message } };
+  const form = parseAuthorityForm(url === undefined ? target : hasPort ? url : `${url}:443`);
+  if (!form.ok) return malformed(form.message);
   return { question: { kind: 'tunnel', client, user, target: form.value, path: null } };
 }
 
-type Described = Pick<Explanation, 'method' | 'target' | 'client'>;
+type Asked = Pick<Explanation, 'method' | 'target' | 'path' | 'client'>;
 
 function explainRefusal(
-  described: Described,
+  asked: Asked,
   question: Question,
   refusal: Refusal,
   judged: readonly JudgedAddress[],
 ): Explanation {
   const remedy = narrowestRemedy(question, refusal, judged);
-  return {
-    ...refused(described, refusal, { fix: remedy.advice, fixRule: remedy.rule }),
-    addresses: judged.map(describe),
-  };
+  return { ...refused(asked, refusal, remedy), addresses: judged.map(describe) };
 }
 
-function refused(
-  described: Described,
-  refusal: Refusal,
-  remedy: { fix: string; fixRule?: string | null },
-): Explanation {
+function refused(asked: Asked, refusal: Refusal, remedy: { advice: string; rule?: string | null }): Explanation {
   return {
-    ...described,
+    ...asked,
     verdict: 'deny',
     reason: refusal.reason,
     phrase: refusal.phrase,
     ...placeOf(refusal.rule),
     addresses: [],
     tlsServerName: null,
-    fixRule: remedy.fixRule ?? null,
-    fix: remedy.fix,
+    fixRule: remedy.rule ?? null,
+    fix: remedy.advice,
   };
 }
 
@@ -162,44 +187,46 @@ function placeOf(rule: Rule | null): Pick<Explanation, 'rule' | 'ruleText'> {
   return { rule: rule ? `${rule.file}:${rule.line}` : null, ruleText: rule?.text ?? null };
 }
 
-function describe(entry: JudgedAddress): Explanation['addresses'][number] {
+function describe(entry: JudgedAddress): ExplainedAddress {
   return {
     address: entry.address.text,
     class: entry.class,
-    rule: entry.rule ? `${entry.rule.file}:${entry.rule.line}` : null,
+    ...placeOf(entry.rule),
     refusedFor: entry.refusedFor,
   };
 }
 
 function addressOf(text: string, option: string): Address {
-  const address = parseAddress(text);
-  if (!address) throw new RangeError(`${option} ${text}: not an IP address`);
+  const address = parseAddress(text.trim());
+  if (!address) throw new OptionError(`${option} ${text}: not an IP address`);
   return address;
 }
 
+const verdictWords: Readonly<Record<Explanation['verdict'], string>> = {
+  allow: 'allowed',
+  deny: 'refused',
+  would_deny: 'allowed by report mode alone',
+  error: 'failed',
+};
+
 /** The explanation as an operator reads it. */
 export function formatExplanation(explanation: Explanation): string {
-  const { verdict, method, target, client } = explanation;
-  const words = { allow: 'allowed', deny: 'refused', would_deny: 'allowed by report mode alone', error: 'failed' }[
-    verdict
-  ];
-  const lines = [`${method} ${target} from ${client}: ${words}`];
+  const { verdict, method, target, path, client } = explanation;
+  const lines = [`${method} ${target}${path ?? ''} from ${client}: ${verdictWords[verdict]}`];
   const add = (name: string, value: string | null) => {
     if (value !== null) lines.push(`  ${name.padEnd(9)}${value}`);
   };
   add('reason', explanation.reason);
   add('answer', explanation.phrase);
-  add('rule', explanation.rule ? `${explanation.rule}: ${explanation.ruleText}` : verdict === 'allow' ? null : 'none');
-  for (const entry of explanation.addresses) {
-    const outcome = entry.refusedFor
-      ? `left out, ${entry.refusedFor}`
-      : entry.rule
-        ? `allowed by ${entry.rule}`
-        : 'allowed';
-    add('address', `${entry.address} (${entry.class}): ${outcome}`);
-  }
+  add('rule', explanation.rule === null ? 'none' : `${explanation.rule}: ${explanation.ruleText}`);
+  for (const entry of explanation.addresses) add('address', `${entry.address} (${entry.class}): ${outcomeOf(entry)}`);
   add('tls', explanation.tlsServerName && `the server name in the tunnel must be ${explanation.tlsServerName}`);
   add('fix', explanation.fix);
   add('', explanation.fixRule && `  ${explanation.fixRule}`);
   return `${lines.join('\n')}\n`;
+}
+
+function outcomeOf({ rule, refusedFor }: ExplainedAddress): string {
+  const by = rule === null ? '' : ` by ${rule}`;
+  return refusedFor === null ? `passes${by}` : `refused${by}, ${refusedFor}`;
 }

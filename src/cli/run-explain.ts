@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.ts';
 import { createResolve } from '../proxy/resolve.ts';
 import { createMachine } from '../state/machine.ts';
 import type { ExplainOptions } from './explain.ts';
-import { explain, formatExplanation } from './explain.ts';
+import { OptionError, explain, formatExplanation } from './explain.ts';
 import { loadFromDisk } from './load-config.ts';
 
 export interface RunExplainOptions extends ExplainOptions {
@@ -34,7 +34,7 @@ export async function runExplain(options: RunExplainOptions): Promise<number> {
       process.stderr.write(`${error.message}\n`);
       return 1;
     }
-    if (error instanceof RangeError) {
+    if (error instanceof OptionError) {
       process.stderr.write(`lockdown-proxy: ${error.message}\n`);
       return 2;
     }

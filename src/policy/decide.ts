@@ -3,22 +3,15 @@
  * and dials. Each step returns a value with its reason and rule, so that `serve` and `explain` say the same.
  */
 import type { Address } from '../address/ip.ts';
-import { prefixContains } from '../address/ip.ts';
 import type { AddressClass } from '../address/special-purpose.ts';
-import {
-  classifyAddress,
-  embeddedAddresses,
-  gravity,
-  isAlwaysForbidden,
-  privatePrefixes,
-} from '../address/special-purpose.ts';
+import { classifyAddress, gravity, isAlwaysForbidden } from '../address/special-purpose.ts';
 import type { Reason } from '../errors.ts';
 import { answers } from '../errors.ts';
 import type { Target } from '../message/request-target.ts';
-import { normalisePath } from '../message/request-target.ts';
+import { fits, fitsSomeKind } from './fits.ts';
+import { findDeny, forbiddenReason, judgeAddress, spellingsOf } from './judge-address.ts';
 import type { Policy } from './policy.ts';
 import type { Kind, Rule } from './rule.ts';
-import { coversPort } from './rule-index.ts';
 
 /** What is asked: who, how, for what. `path` is as sent and without its query; null in a tunnel. */
 export interface Question {
@@ -47,6 +40,8 @@ export interface Refusal {
 export interface Pending {
   readonly verdict: 'pending';
   readonly rules: readonly Rule[];
+  /** Denies of this host that remove only the addresses `within` their prefixes. */
+  readonly denies: readonly Rule[];
   /** Whether `tag:` and `ip:` rules speak for the addresses of this host target too. */
   readonly byAddress: boolean;
   /** The reason that report mode let pass. */
@@ -77,21 +72,23 @@ export type AddressDecision =
 export function decideTarget(policy: Policy, question: Question): Refusal | Pending {
   const { target } = question;
   const literal = target.address;
-  if (literal) {
-    const own = classifyAddress(literal);
-    if (isAlwaysForbidden(own)) return refuseAddress(own, literal);
-  } else {
-    const deny = policy.deny.forHost(target.host).find((rule) => rule.within === null && fits(rule, question));
-    if (deny) return refuseByRule(deny);
-  }
+  const literalClass = literal ? classifyAddress(literal) : 'public';
+  if (literal && isAlwaysForbidden(literalClass)) return refuseAddress(literalClass, literal);
+  const denying = literal ? [] : policy.deny.forHost(target.host).filter((rule) => fits(rule, question));
+  const deny = literal
+    ? findDeny(policy, question, spellingsOf(literal), denying)
+    : denying.find((rule) => rule.within === null);
+  if (deny) return refuseByRule(deny);
   const matching = literal ? policy.allow.forAddress(literal) : policy.allow.forHost(target.host);
   const rules = matching.filter((rule) => fits(rule, question));
   const onPort = literal || !policy.isResolvable(target.host) ? [] : policy.allow.forAddressOnPort(target.port);
   const byAddress = onPort.some((rule) => fits(rule, question));
-  if (rules.length > 0 || byAddress) return { verdict: 'pending', rules, byAddress, wouldDeny: null };
-  const couldBeAllowed = literal !== null || [...matching, ...onPort].some((rule) => fitsSomeKind(rule, question));
-  if (couldBeAllowed && policy.reportPorts.has(target.port) && policy.isReported(question.client)) {
-    return { verdict: 'pending', rules: [], byAddress: false, wouldDeny: 'not_on_allowlist' };
+  if (rules.length > 0 || byAddress) return { verdict: 'pending', rules, denies: denying, byAddress, wouldDeny: null };
+  if (policy.reportPorts.has(target.port) && policy.isReported(question.client)) {
+    const couldBeAllowed = (rule: Rule) => fitsSomeKind(rule, question);
+    if (literal || matching.some(couldBeAllowed) || onPort.some(couldBeAllowed)) {
+      return { verdict: 'pending', rules, denies: denying, byAddress, wouldDeny: 'not_on_allowlist' };
+    }
   }
   return refuse('not_on_allowlist', `: ${target.text}`);
 }
@@ -108,109 +105,32 @@ export function judgeAddresses(
   machine: Machine,
 ): AddressDecision {
   const judged = addresses.map((address) => judgeAddress(policy, question, pending, address, machine));
-  const forbidden = gravest(judged.filter((entry) => isAlwaysForbidden(entry.class)));
-  if (forbidden) return { ...refuseAddress(forbidden.class, forbidden.address), judged };
+  const worst = gravest(judged);
+  if (!worst) return { ...refuse('dns_failed', `: no address for ${question.target.host}`), judged };
+  if (isAlwaysForbidden(worst.class)) return { ...refuseAddress(worst.class, worst.address), judged };
   const allowed = judged.filter((entry) => entry.refusedFor === null);
   if (allowed.length > 0) return { verdict: 'allow', addresses: allowed, judged, wouldDeny: pending.wouldDeny };
   const outside = judged.filter((entry) => entry.refusedFor === 'address_outside_ranges');
   if (outside.length > 0 && policy.isReported(question.client)) {
     return { verdict: 'allow', addresses: outside, judged, wouldDeny: 'address_outside_ranges' };
   }
-  const worst = gravest(judged);
-  if (!worst) return { ...refuse('dns_failed', `: no address for ${question.target.host}`), judged };
   if (worst.refusedFor === 'denied_by_rule' && worst.rule) return { ...refuseByRule(worst.rule), judged };
   if (worst.refusedFor === 'address_private') return { ...refuse('address_private', ` ${worst.address.text}`), judged };
   return { ...refuse('address_outside_ranges', `: ${worst.address.text}`), judged };
 }
 
-/** Whether a rule applies to this question: port and kind, path, client and user. An allow path must match as sent and normalised; a deny either. */
-export function fits(rule: Rule, question: Question): boolean {
-  return (
-    coversPort(rule, question.kind, question.target.port) && fitsPath(rule, question.path) && fitsClient(rule, question)
-  );
-}
-
-/** Whether a rule would apply if the request had another kind or path: what may be looked up in report mode. */
-function fitsSomeKind(rule: Rule, question: Question): boolean {
-  const { port } = question.target;
-  return (coversPort(rule, 'tunnel', port) || coversPort(rule, 'forward', port)) && fitsClient(rule, question);
-}
-
-function fitsClient(rule: Rule, question: Question): boolean {
-  if (rule.from && !rule.from.has(question.client)) return false;
-  return rule.users === null || (question.user !== null && rule.users.includes(question.user));
-}
-
-function fitsPath(rule: Rule, path: string | null): boolean {
-  const wanted = rule.path;
-  if (wanted === null || path === null) return wanted === null;
-  const matches = (sent: string) => (wanted.prefix ? sent.startsWith(wanted.text) : sent === wanted.text);
-  const normal = normalisePath(path);
-  return rule.deny ? matches(path) || matches(normal) : matches(path) && matches(normal);
-}
-
-function judgeAddress(
+/** What the addresses of a target that its rules refuse are by themselves: where nothing worse holds, its own reason. */
+export function judgeRefused(
   policy: Policy,
   question: Question,
-  pending: Pending,
-  address: Address,
+  { reason }: Refusal,
+  addresses: readonly Address[],
   machine: Machine,
-): JudgedAddress {
-  const addressClass = classOnMachine(address, question.target.port, machine);
-  const entry = (refusedFor: Reason | null, rule: Rule | null = null) => ({
-    address,
-    class: addressClass,
-    rule,
-    refusedFor,
-  });
-  if (isAlwaysForbidden(addressClass)) return entry('address_forbidden');
-  const deny = findDeny(policy, question, address);
-  if (deny) return entry('denied_by_rule', deny);
-  const byAddress = pending.byAddress ? policy.allow.forAddress(address).filter((rule) => fits(rule, question)) : [];
-  const rules = [...pending.rules, ...byAddress].filter((rule) => isWithin(rule, address, policy));
-  const isLifted = addressClass === 'public' || policy.privateDestinations.has(address);
-  const usable = isLifted ? rules : rules.filter((rule) => addressClass === 'private' && liftsPrivate(rule, address));
-  const rule = usable.find((candidate) => candidate.tlsOff) ?? usable[0];
-  if (rule) return entry(null, rule);
-  if (!isLifted) return entry('address_private');
-  return entry(pending.wouldDeny ? null : 'address_outside_ranges');
-}
-
-/** The class of an address on this machine: the proxy's own listeners and addresses count in every spelling. */
-export function classOnMachine(address: Address, port: number, machine: Machine): AddressClass {
-  const spellings = [address, ...embeddedAddresses(address)];
-  const candidates: AddressClass[] = [classifyAddress(address)];
-  if (spellings.some((spelling) => machine.isOwnListener(spelling, port))) candidates.push('listener');
-  if (spellings.some((spelling) => machine.isOwnAddress(spelling)) && candidates[0] !== 'loopback')
-    candidates.push('own');
-  return candidates.reduce((worst, candidate) => (gravity(candidate) > gravity(worst) ? candidate : worst));
-}
-
-function findDeny(policy: Policy, question: Question, address: Address): Rule | undefined {
-  const byAddress = [address, ...embeddedAddresses(address)].flatMap((spelling) => policy.deny.forAddress(spelling));
-  const byName = question.target.address ? [] : policy.deny.forHost(question.target.host);
-  return [...byAddress, ...byName].find((rule) => fits(rule, question) && isWithin(rule, address, policy));
-}
-
-function isWithin(rule: Rule, address: Address, policy: Policy): boolean {
-  if (rule.within === null) return true;
-  return rule.within.some((within) =>
-    within.type === 'prefix'
-      ? prefixContains(within.prefix, address)
-      : (policy.ranges.get(within.tag.toLowerCase())?.has(address) ?? false),
-  );
-}
-
-/** `within ip:PRIVATE` lifts the private class, but only where the clause itself names private space and nothing wider. */
-function liftsPrivate(rule: Rule, address: Address): boolean {
-  return (rule.within ?? []).some(
-    (within) =>
-      within.type === 'prefix' &&
-      prefixContains(within.prefix, address) &&
-      privatePrefixes.some(
-        (space) => space.length <= within.prefix.length && prefixContains(space, within.prefix.address),
-      ),
-  );
+): readonly JudgedAddress[] {
+  const nothing: Pending = { verdict: 'pending', rules: [], denies: [], byAddress: false, wouldDeny: reason };
+  return addresses
+    .map((address) => judgeAddress(policy, question, nothing, address, machine))
+    .map((entry) => ({ ...entry, refusedFor: entry.refusedFor ?? reason }));
 }
 
 const reasonGravity: readonly (Reason | null)[] = [
@@ -219,11 +139,15 @@ const reasonGravity: readonly (Reason | null)[] = [
   'address_private',
   'denied_by_rule',
   'address_forbidden',
+  'azure_platform_address',
 ];
 
-function gravest(judged: readonly JudgedAddress[]): JudgedAddress | undefined {
+function gravest(judged: readonly JudgedAddress[]): JudgedAddress | null {
   const weight = (entry: JudgedAddress) => reasonGravity.indexOf(entry.refusedFor) * 100 + gravity(entry.class);
-  return judged.toSorted((a, b) => weight(b) - weight(a))[0];
+  return judged.reduce<JudgedAddress | null>(
+    (worst, entry) => (worst === null || weight(entry) > weight(worst) ? entry : worst),
+    null,
+  );
 }
 
 /** Builds a refusal whose phrase is the reason's own beginning and a detail. */
@@ -236,7 +160,6 @@ function refuseByRule(rule: Rule): Refusal {
 }
 
 function refuseAddress(addressClass: AddressClass, address: Address): Refusal {
-  return addressClass === 'azure_platform'
-    ? refuse('azure_platform_address')
-    : refuse('address_forbidden', `: ${address.text}`);
+  const reason = forbiddenReason(addressClass);
+  return refuse(reason, reason === 'address_forbidden' ? `: ${address.text}` : '');
 }

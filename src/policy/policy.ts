@@ -1,7 +1,7 @@
 /** What one snapshot of the configuration decides with: rules indexed, ranges, and the switches that relax a verdict. */
 import type { Address } from '../address/ip.ts';
 import type { PrefixSet } from '../address/prefix-set.ts';
-import type { Rule } from './rule.ts';
+import type { Kind, Rule } from './rule.ts';
 import type { Ranges, RuleIndex } from './rule-index.ts';
 import { createRuleIndex } from './rule-index.ts';
 
@@ -15,7 +15,7 @@ export interface Policy {
   readonly isResolvable: (host: string) => boolean;
   readonly privateDestinations: PrefixSet;
   readonly isReported: (client: Address) => boolean;
-  /** The ports on which report mode lets an unlisted target pass: 80, 443 and those the lists name. */
+  /** The ports on which report mode lets an unlisted target pass: 80, 443 and those that allows of the lists name. */
   readonly reportPorts: ReadonlySet<number>;
   readonly tlsServerName: 'require' | 'report' | 'off';
 }
@@ -35,66 +35,88 @@ export interface PolicyParts {
 }
 
 /** The suffixes of names that Microsoft operates for Azure, each cloud's; what `ranges.resolveNames: [azure]` means. */
-export const azureSuffixes: readonly string[] = [
+const azureSuffixes: readonly string[] = [
+  'azure-automation.net',
+  'azure.cn',
   'azure.com',
   'azure.net',
   'azure.us',
-  'azure.cn',
-  'azure-automation.net',
   'chinacloudapi.cn',
   'core.windows.net',
-  'backup.windowsazure.com',
-  'backup.windowsazure.cn',
-  'backup.windowsazure.us',
   'database.windows.net',
-  'hypervrecoverymanager.windowsazure.com',
-  'login.windows.net',
   'graph.windows.net',
+  'login.windows.net',
   'microsoft.com',
-  'microsoftazure.de',
   'microsoftonline.com',
   'microsoftonline.us',
-  'partner.microsoftonline.cn',
   'msauth.net',
   'msftauth.net',
+  'partner.microsoftonline.cn',
   'servicebus.windows.net',
   'usgovcloudapi.net',
+  'windowsazure.cn',
   'windowsazure.com',
   'windowsazure.us',
-  'windowsazure.cn',
+];
+
+/**
+ * What lies under those suffixes and is a tenant's all the same: the names of virtual machines and of web sites in
+ * storage. A service tag that holds a whole cloud would let them out by name.
+ */
+const tenantSites: readonly string[] = [
+  'cloudapp.azure.com',
+  'cloudapp.chinacloudapi.cn',
+  'cloudapp.usgovcloudapi.net',
+  'web.core.chinacloudapi.cn',
+  'web.core.usgovcloudapi.net',
+  'web.core.windows.net',
+  'web.storage.azure.net',
 ];
 
 /** Builds the policy of one snapshot; costs what indexing the rules costs, decisions afterwards cost their labels. */
 export function createPolicy(parts: PolicyParts): Policy {
-  const reportPorts = new Set([80, 443]);
-  for (const rule of parts.rules) {
-    for (const ports of [rule.scope.tunnel, rule.scope.forward])
-      if (ports !== 'any') for (const port of ports) reportPorts.add(port);
-  }
-  const suffixes = new Set(parts.resolveNames.flatMap((name) => (name === 'azure' ? azureSuffixes : [name])));
+  const allows = parts.rules.filter((rule) => !rule.deny);
+  const denies = parts.rules.filter((rule) => rule.deny);
   return {
-    allow: createRuleIndex(
-      parts.rules.filter((rule) => !rule.deny),
-      parts.ranges,
-    ),
-    deny: createRuleIndex(
-      parts.rules.filter((rule) => rule.deny),
-      parts.ranges,
-    ),
+    allow: createRuleIndex(allows, parts.ranges),
+    deny: createRuleIndex(denies, parts.ranges),
     ranges: parts.ranges,
     networks: parts.networks,
-    isResolvable: (host) => suffixes.has('*') || isAtOrUnder(host, suffixes),
+    isResolvable: createNameTest(parts.resolveNames),
     privateDestinations: parts.privateDestinations,
     isReported: (client) => parts.mode === 'report' || parts.reportFrom.has(client),
-    reportPorts,
+    reportPorts: new Set([
+      80,
+      443,
+      ...allows.flatMap((rule) => [...portsOf(rule, 'tunnel'), ...portsOf(rule, 'forward')]),
+    ]),
     tlsServerName: parts.tlsServerName,
   };
 }
 
-function isAtOrUnder(host: string, suffixes: ReadonlySet<string>): boolean {
-  if (suffixes.has(host)) return true;
-  for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-    if (suffixes.has(host.slice(dot + 1))) return true;
+/** The narrowest suffix that a name lies at or under decides, so that one written out counts under a tenant's as well. */
+function createNameTest(resolveNames: readonly string[]): (host: string) => boolean {
+  const verdicts = new Map<string, boolean>();
+  if (resolveNames.includes('azure')) {
+    for (const suffix of azureSuffixes) verdicts.set(suffix, true);
+    for (const suffix of tenantSites) verdicts.set(suffix, false);
   }
-  return false;
+  // Written as in a rule or bare: `*.contoso.com`, `.contoso.com` and `contoso.com` mean the same here.
+  for (const name of resolveNames) {
+    if (name !== 'azure') verdicts.set(name.toLowerCase().replace(/^\*?\.|\.$/g, ''), true);
+  }
+  if (verdicts.has('*')) return () => true;
+  return (host) => {
+    let verdict = verdicts.get(host);
+    for (let dot = host.indexOf('.'); verdict === undefined && dot !== -1; dot = host.indexOf('.', dot + 1)) {
+      verdict = verdicts.get(host.slice(dot + 1));
+    }
+    return verdict ?? false;
+  };
+}
+
+/** A `deny` may have any port; what is let pass in report mode are the ports that an allow names. */
+function portsOf(rule: Rule, kind: Kind): readonly number[] {
+  const ports = rule.scope[kind];
+  return ports === 'any' ? [] : ports;
 }

@@ -1,8 +1,8 @@
 /** Rules arranged for look-up: by host name, by address, by service tag, at a cost that does not grow with their number. */
-import type { Address } from '../address/ip.ts';
-import { prefixContains } from '../address/ip.ts';
+import type { Address, Prefix } from '../address/ip.ts';
+import { formatPrefix, prefixContains } from '../address/ip.ts';
 import type { PrefixSet } from '../address/prefix-set.ts';
-import type { Kind, Pattern, Rule } from './rule.ts';
+import type { Kind, Rule } from './rule.ts';
 
 /** The prefixes of each service tag, by tag name in lower case. Empty until ranges are there: a tag then matches nothing. */
 export type Ranges = ReadonlyMap<string, PrefixSet>;
@@ -13,7 +13,10 @@ export interface RuleIndex {
   forHost(host: string): readonly Rule[];
   /** `ip:` and `tag:` rules whose prefixes hold an address, the longest prefix first. */
   forAddress(address: Address): readonly Rule[];
-  /** `ip:` and `tag:` rules that cover a port in either kind, whatever the address. */
+  /**
+   * Whom `ip:` and `tag:` rules on a port, in either kind, could speak for whatever the address: of rules that ask the
+   * same of a request only the first, and none whose tag the ranges do not hold.
+   */
   forAddressOnPort(port: number): readonly Rule[];
 }
 
@@ -28,59 +31,24 @@ const none: readonly Rule[] = [];
 /** Arranges `rules` for look-up; `ranges` gives the prefixes of the tags they name. */
 export function createRuleIndex(rules: readonly Rule[], ranges: Ranges): RuleIndex {
   const names = indexNames(rules);
-  const prefixes = new Map<string, Rule[]>();
-  const lengths = { 4: new Set<number>(), 6: new Set<number>() };
-  const tags = new Map<string, Rule[]>();
-  const byPort = new Map<number, Rule[]>();
-  const onAnyPort: Rule[] = [];
-  for (const rule of rules) {
-    const { pattern } = rule;
-    if (pattern.type === 'host') continue;
-    if (pattern.type === 'tag') append(tags, pattern.tag.toLowerCase(), rule);
-    else {
-      const { address, length } = pattern.prefix;
-      lengths[address.family].add(length);
-      append(prefixes, prefixKey(address, length), rule);
-    }
-    const ports = portsOf(rule);
-    if (ports === 'any') onAnyPort.push(rule);
-    else for (const port of ports) append(byPort, port, rule);
-  }
-  const longestFirst = {
-    4: [...lengths[4]].sort((a, b) => b - a),
-    6: [...lengths[6]].sort((a, b) => b - a),
-  };
+  const findByPrefix = indexPrefixes(rules);
+  const tags = indexTags(rules, ranges);
+  const byPort = indexPorts(rules, ranges);
   return {
     forHost: (host) => findByName(names, host),
     forAddress(address) {
-      const found: Rule[] = [];
-      for (const length of longestFirst[address.family]) {
-        const matching = prefixes.get(prefixKey(address, length));
-        if (matching) found.push(...matching);
-      }
-      for (const [tag, matching] of tags) if (ranges.get(tag)?.has(address)) found.push(...matching);
+      let found = findByPrefix(address);
+      for (const { prefixes, rules: tagged } of tags) if (prefixes.has(address)) found = [...found, ...tagged];
       return found;
     },
-    forAddressOnPort: (port) =>
-      onAnyPort.length ? [...onAnyPort, ...(byPort.get(port) ?? none)] : (byPort.get(port) ?? none),
+    forAddressOnPort: (port) => byPort.get(port) ?? none,
   };
-}
-
-/** Whether one pattern matches an address by its prefix or tag; a host pattern never does. */
-export function patternHoldsAddress(pattern: Pattern, address: Address, ranges: Ranges): boolean {
-  if (pattern.type === 'prefix') return prefixContains(pattern.prefix, address);
-  return pattern.type === 'tag' && (ranges.get(pattern.tag.toLowerCase())?.has(address) ?? false);
 }
 
 /** Whether a rule covers a port for one kind of request. */
 export function coversPort(rule: Rule, kind: Kind, port: number): boolean {
   const ports = rule.scope[kind];
   return ports === 'any' || ports.includes(port);
-}
-
-function portsOf(rule: Rule): readonly number[] | 'any' {
-  const { tunnel, forward } = rule.scope;
-  return tunnel === 'any' || forward === 'any' ? 'any' : [...new Set([...tunnel, ...forward])];
 }
 
 function indexNames(rules: readonly Rule[]): ReadonlyMap<string, NameEntry> {
@@ -99,6 +67,7 @@ function indexNames(rules: readonly Rule[]): ReadonlyMap<string, NameEntry> {
 
 /** Walks a name from its whole down to its last label, so the cost is its number of labels. */
 function findByName(names: ReadonlyMap<string, NameEntry>, host: string): readonly Rule[] {
+  if (names.size === 0) return none;
   let found: Rule[] | null = null;
   const whole = names.get(host);
   if (whole) found = [...whole.exact];
@@ -118,14 +87,91 @@ function findByName(names: ReadonlyMap<string, NameEntry>, host: string): readon
   return found ?? none;
 }
 
-/** A prefix of an address as a map key: its words with the host bits cleared, and the length. */
-function prefixKey(address: Address, length: number): string {
-  let key = `${address.family}/${length}`;
-  for (const [index, word] of address.words.entries()) {
-    const bits = Math.min(32, Math.max(0, length - index * 32));
-    key += `:${bits === 0 ? 0 : (word & (-1 << (32 - bits))) >>> 0}`;
+interface PrefixEntry {
+  readonly prefix: Prefix;
+  readonly rules: Rule[];
+}
+
+/** Prefixes of one length and family, in buckets by a number made of their words. */
+interface PrefixLevel {
+  readonly family: 4 | 6;
+  readonly length: number;
+  readonly buckets: Map<number, PrefixEntry[]>;
+}
+
+/** Asks each length that occurs once, the longest first. */
+function indexPrefixes(rules: readonly Rule[]): (address: Address) => readonly Rule[] {
+  const levels: PrefixLevel[] = [];
+  for (const rule of rules) {
+    if (rule.pattern.type !== 'prefix') continue;
+    const { prefix } = rule.pattern;
+    const { family } = prefix.address;
+    let level = levels.find((known) => known.family === family && known.length === prefix.length);
+    if (!level) levels.push((level = { family, length: prefix.length, buckets: new Map() }));
+    const key = bucketOf(prefix.address, prefix.length);
+    const entries = level.buckets.get(key) ?? [];
+    level.buckets.set(key, entries);
+    const entry = entries.find((known) => known.prefix.address.text === prefix.address.text);
+    if (entry) entry.rules.push(rule);
+    else entries.push({ prefix, rules: [rule] });
+  }
+  levels.sort((a, b) => b.length - a.length);
+  return (address) => {
+    let found = none;
+    for (const { family, length, buckets } of levels) {
+      if (family !== address.family) continue;
+      for (const entry of buckets.get(bucketOf(address, length)) ?? []) {
+        if (prefixContains(entry.prefix, address)) found = found === none ? entry.rules : [...found, ...entry.rules];
+      }
+    }
+    return found;
+  };
+}
+
+/** The leading bits of an address as one number; different prefixes may share it, so what is found is asked again. */
+function bucketOf({ words }: Address, length: number): number {
+  let key = 0;
+  for (let at = 0; at < words.length && at * 32 < length; at++) {
+    const bits = Math.min(32, length - at * 32);
+    // An odd factor spreads the words, so that many prefixes under one first word do not meet in one bucket.
+    key = Math.imul(key ^ ((words[at] ?? 0) & (-1 << (32 - bits))), 0x9e3779b1);
   }
   return key;
+}
+
+interface TagEntry {
+  readonly prefixes: PrefixSet;
+  readonly rules: readonly Rule[];
+}
+
+function indexTags(rules: readonly Rule[], ranges: Ranges): readonly TagEntry[] {
+  const tags = new Map<string, Rule[]>();
+  for (const rule of rules) if (rule.pattern.type === 'tag') append(tags, rule.pattern.tag.toLowerCase(), rule);
+  return [...tags].flatMap(([tag, tagged]) => {
+    const prefixes = ranges.get(tag);
+    return prefixes ? [{ prefixes, rules: tagged }] : [];
+  });
+}
+
+/** A thousand prefixes on one port with the same clauses are one question to a name that is not looked up yet. */
+function indexPorts(rules: readonly Rule[], ranges: Ranges): ReadonlyMap<number, readonly Rule[]> {
+  const byPort = new Map<number, Rule[]>();
+  const asked = new Set<string>();
+  for (const rule of rules) {
+    const { pattern, scope, path, from, users } = rule;
+    if (pattern.type === 'host' || (pattern.type === 'tag' && !ranges.get(pattern.tag.toLowerCase())?.size)) continue;
+    const clients = from?.prefixes.map(formatPrefix) ?? null;
+    const key = JSON.stringify([scope.tunnel, scope.forward, path, clients, users]);
+    if (asked.has(key)) continue;
+    asked.add(key);
+    for (const port of new Set([...portsOf(scope.tunnel), ...portsOf(scope.forward)])) append(byPort, port, rule);
+  }
+  return byPort;
+}
+
+/** `any` stands in a `deny` alone, of which nobody asks what it could allow. */
+function portsOf(ports: readonly number[] | 'any'): readonly number[] {
+  return ports === 'any' ? [] : ports;
 }
 
 function append<K>(map: Map<K, Rule[]>, key: K, rule: Rule): void {

@@ -1,4 +1,5 @@
 /** The last judgement of a tunnel: whether the TLS server name in it is the target that was judged before. */
+import { parseAddress } from '../address/ip.ts';
 import type { ClientHello } from '../message/client-hello.ts';
 import type { Reason } from '../errors.ts';
 import type { JudgedAddress, Machine, Question, Refusal } from './decide.ts';
@@ -26,6 +27,7 @@ export function judgeServerName(
 ): ServerNameDecision {
   const refusal = findRefusal(policy, question, dialled, hello, machine);
   if (!refusal) return { verdict: 'allow', wouldDeny: null };
+  // A name that a rule denies stays refused: no mode lets a denied destination pass.
   const isRelaxed = policy.tlsServerName === 'report' || policy.isReported(question.client);
   return isRelaxed && refusal.reason !== 'denied_by_rule' ? { verdict: 'allow', wouldDeny: refusal.reason } : refusal;
 }
@@ -43,7 +45,8 @@ function findRefusal(
   if (name === target.host) return null;
   if (name === null) return target.address ? null : refuse('tls_name_missing', '', dialled.rule);
   const mismatch = refuse('tls_name_mismatch', `: ${name}`, dialled.rule);
-  if (!target.address) return mismatch;
+  // An address in place of the name (RFC 6066 section 3 has none) that is not the target names another machine.
+  if (!target.address || parseAddress(name)) return mismatch;
   const named: Question = {
     ...question,
     target: { ...target, host: name, address: null, text: `${name}:${target.port}` },

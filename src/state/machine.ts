@@ -13,15 +13,19 @@ export interface LiveMachine extends Machine {
   addListener(address: string, port: number): void;
 }
 
-/** Reads the interfaces of this machine, again when a reading is older than five seconds. */
-export function createMachine(read: typeof networkInterfaces = networkInterfaces): LiveMachine {
+/** Reads the interfaces of this machine, again when a reading is older than five seconds; `now` is in milliseconds. */
+export function createMachine(
+  read: typeof networkInterfaces = networkInterfaces,
+  now: () => number = () => performance.now(),
+): LiveMachine {
   const listeners: { address: Address; port: number }[] = [];
   let own = new Set<string>();
   let readAt = -Infinity;
   const isOwnAddress = (address: Address): boolean => {
-    if (performance.now() - readAt > freshMs) {
+    const at = now();
+    if (at - readAt > freshMs) {
       own = new Set(interfaceAddresses(read()).map((entry) => entry.address.text));
-      readAt = performance.now();
+      readAt = at;
     }
     return own.has(address.text);
   };
