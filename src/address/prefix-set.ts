@@ -1,6 +1,8 @@
 /** An immutable set of prefixes, built once and asked often: flat arrays and one binary search. */
+import type { FlatPrefixes } from './flat-prefixes.ts';
+import { countPrefixes, eachPrefix, flatten, rowHolds } from './flat-prefixes.ts';
 import type { Address, Prefix } from './ip.ts';
-import { prefixContains } from './ip.ts';
+import { addressFromWords } from './ip.ts';
 
 /** Prefixes of both families. Safe to share between snapshots: nothing in it changes. */
 export interface PrefixSet {
@@ -9,73 +11,98 @@ export interface PrefixSet {
   has(address: Address): boolean;
   /** The widest prefix that holds the address, or null. */
   find(address: Address): Prefix | null;
-  /** As given: same order, overlaps and duplicates kept. */
+  /** As given: same order, overlaps and duplicates kept. A set from words makes them when asked, IPv4 first. */
   readonly prefixes: readonly Prefix[];
 }
 
-/** The widest prefixes of one family in ascending order: `stride` words of `starts` for each index. */
+/** The widest prefixes of one family in ascending order: `stride` words of `starts` and one length for each row. */
 interface Table {
   readonly stride: number;
   readonly starts: Uint32Array;
-  readonly indices: Uint32Array;
-}
-
-function compareWords(a: readonly number[], b: readonly number[]): number {
-  for (const [at, word] of a.entries()) {
-    const difference = word - (b[at] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
-/** Two prefixes are apart or one holds the other, so dropping the inner ones leaves disjoint, ordered ranges. */
-function createTable(prefixes: readonly Prefix[], family: 4 | 6): Table {
-  const ordered = [...prefixes.entries()]
-    .filter(([, prefix]) => prefix.address.family === family)
-    .sort(([, a], [, b]) => compareWords(a.address.words, b.address.words) || a.length - b.length);
-  const kept: (readonly [number, Prefix])[] = [];
-  for (const entry of ordered) {
-    const last = kept.at(-1);
-    if (last === undefined || !prefixContains(last[1], entry[1].address)) kept.push(entry);
-  }
-  return {
-    stride: family === 4 ? 1 : 4,
-    starts: Uint32Array.from(kept.flatMap(([, prefix]) => prefix.address.words)),
-    indices: Uint32Array.from(kept, ([index]) => index),
-  };
-}
-
-/** Whether the range at `row` begins at or before the address. */
-function startsBy(table: Table, row: number, words: readonly number[]): boolean {
-  for (const [at, word] of words.entries()) {
-    const start = table.starts[row * table.stride + at] ?? 0;
-    if (start !== word) return start < word;
-  }
-  return true;
-}
-
-/** The index of the last prefix that begins at or before the address: the only one that can hold it; -1 if none. */
-function lastStart(table: Table, words: readonly number[]): number {
-  let low = 0;
-  let high = table.indices.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (startsBy(table, middle, words)) low = middle + 1;
-    else high = middle;
-  }
-  return table.indices[low - 1] ?? -1;
+  readonly lengths: Uint8Array;
 }
 
 /** Builds a set from prefixes in any order, overlapping or not; n log n once, log n a question. */
 export function createPrefixSet(given: Iterable<Prefix>): PrefixSet {
   const prefixes = [...given];
-  const tables = { 4: createTable(prefixes, 4), 6: createTable(prefixes, 6) };
-  const find = (address: Address): Prefix | null => {
-    const prefix = prefixes[lastStart(tables[address.family], address.words)];
-    return prefix !== undefined && prefixContains(prefix, address) ? prefix : null;
+  return createSet(flatten(prefixes), () => prefixes);
+}
+
+/** The same from words: a tag with thousands of prefixes costs no object for any of them. */
+export function createFlatPrefixSet(flat: FlatPrefixes): PrefixSet {
+  let made: readonly Prefix[] | null = null;
+  return createSet(flat, () => (made ??= [...eachPrefix(flat)]));
+}
+
+function createSet(flat: FlatPrefixes, prefixes: () => readonly Prefix[]): PrefixSet {
+  const tables = { 4: createTable(flat.v4, 1), 6: createTable(flat.v6, 4) };
+  return {
+    size: countPrefixes(flat),
+    has: ({ family, words }) => holdingRow(tables[family], words) >= 0,
+    find({ family, words }) {
+      const table = tables[family];
+      const row = holdingRow(table, words);
+      if (row < 0) return null;
+      const network = table.starts.subarray(row * table.stride, (row + 1) * table.stride);
+      return { address: addressFromWords([...network]), length: table.lengths[row] ?? 0 };
+    },
+    get prefixes() {
+      return prefixes();
+    },
   };
-  return { size: prefixes.length, prefixes, find, has: (address) => find(address) !== null };
 }
 
 /** The set that holds nothing. */
 export const emptyPrefixSet: PrefixSet = createPrefixSet([]);
+
+/** Two prefixes are apart or one holds the other, so dropping the inner ones leaves disjoint, ordered ranges. */
+function createTable(rows: Uint32Array, stride: number): Table {
+  const width = stride + 1;
+  const starts = new Uint32Array((rows.length / width) * stride);
+  const lengths = new Uint8Array(rows.length / width);
+  let kept = 0;
+  for (const row of orderRows(rows, width)) {
+    if (kept > 0 && rowHolds(starts, (kept - 1) * stride, lengths[kept - 1] ?? 0, rows, row * width)) continue;
+    for (let at = 0; at < stride; at++) starts[kept * stride + at] = rows[row * width + at] ?? 0;
+    lengths[kept++] = rows[row * width + stride] ?? 0;
+  }
+  return { stride, starts: starts.slice(0, kept * stride), lengths: lengths.slice(0, kept) };
+}
+
+/** The numbers of the rows, networks ascending, the wider of two equal networks first. */
+function orderRows(rows: Uint32Array, width: number): Uint32Array {
+  const order = Uint32Array.from({ length: rows.length / width }, (_, row) => row);
+  const compare = (a: number, b: number): number => {
+    for (let at = 0; at < width; at++) {
+      const difference = (rows[a * width + at] ?? 0) - (rows[b * width + at] ?? 0);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  };
+  // Published lists are in order as a rule, and looking costs far less than sorting.
+  const isOrdered = order.every((row) => row === 0 || compare(row - 1, row) <= 0);
+  return isOrdered ? order : order.sort(compare);
+}
+
+/** The row whose range holds the address: of those that begin at or before it only the last one can; -1 if none. */
+function holdingRow({ stride, starts, lengths }: Table, words: readonly number[]): number {
+  let low = 0;
+  let high = lengths.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (startsBy(starts, middle * stride, words)) low = middle + 1;
+    else high = middle;
+  }
+  const row = low - 1;
+  return row >= 0 && rowHolds(starts, row * stride, lengths[row] ?? 0, words) ? row : -1;
+}
+
+/** Whether the network whose words begin at `starts[from]` begins at or before the address. */
+function startsBy(starts: Uint32Array, from: number, words: readonly number[]): boolean {
+  for (let at = 0; at < words.length; at++) {
+    const start = starts[from + at] ?? 0;
+    const word = words[at] ?? 0;
+    if (start !== word) return start < word;
+  }
+  return true;
+}
