@@ -70,6 +70,8 @@ export async function serveTunnel(
 }
 
 function readTarget(request: IncomingMessage): Target {
+  // node:http also reads a request line without a version, and one with 2.0.
+  if (request.httpVersionMajor !== 1) throw new ProxyError('malformed_request', { phrase: 'Not HTTP/1.0 or HTTP/1.1' });
   const parsed = parseAuthorityForm(request.url ?? '');
   if (!parsed.ok) throw new ProxyError('malformed_request', { phrase: parsed.message });
   const malformed = checkConnectFields(request.rawHeaders, parsed.value);
