@@ -61,6 +61,7 @@ function namesTarget(hostField: string, target: Target): boolean {
  * could disagree on where a body ends, a second request can hide in it, so only one unambiguous framing passes.
  */
 export function checkForwardFields(raw: readonly string[], httpVersion: string): string | null {
+  if (!isSpoken(httpVersion)) return 'HTTP version other than 1.0 and 1.1';
   if (fieldValues(raw, 'host').length > 1) return 'Several Host fields';
   const [coding, ...otherCodings] = fieldValues(raw, 'transfer-encoding');
   const [length, ...otherLengths] = fieldValues(raw, 'content-length');
@@ -70,8 +71,36 @@ export function checkForwardFields(raw: readonly string[], httpVersion: string):
     if (otherCodings.length > 0 || coding.toLowerCase() !== 'chunked') return 'Transfer-Encoding other than chunked';
   }
   if (otherLengths.length > 0) return 'Several Content-Length fields';
-  const isLength = length === undefined || (/^\d+$/.test(length) && Number.isSafeInteger(Number(length)));
-  return isLength ? null : 'Malformed Content-Length';
+  return length === undefined || isLength(length) ? null : 'Malformed Content-Length';
+}
+
+/**
+ * What keeps an answer from being passed on, or null. The platform's parser has judged its framing, but lets a coding
+ * beside `chunked` through: that would end here unannounced, and the client would take the coded bytes for the content.
+ */
+export function checkAnswerFields(raw: readonly string[], httpVersion: string): string | null {
+  if (!isSpoken(httpVersion)) return `HTTP version ${httpVersion}`;
+  const codings = fieldValues(raw, 'transfer-encoding');
+  if (codings.length > 0 && (httpVersion !== '1.1' || codings.join().toLowerCase() !== 'chunked'))
+    return 'Transfer-Encoding other than chunked';
+  return fieldValues(raw, 'content-length').every(isLength) ? null : 'Content-Length';
+}
+
+/** The versions that an HTTP/1 parser may hand over and that mean the same to every reader. */
+function isSpoken(httpVersion: string): boolean {
+  return httpVersion === '1.1' || httpVersion === '1.0';
+}
+
+/** No leading zero: some readers would take the number for an octal one. */
+function isLength(value: string): boolean {
+  return /^(?:0|[1-9]\d*)$/.test(value) && Number.isSafeInteger(Number(value));
+}
+
+/** What a request expects before it sends its body (RFC 9110 section 10.1.1); HTTP/1.0 has no expectations. */
+export function readExpectation(raw: readonly string[], httpVersion: string): 'none' | 'continue' | 'unknown' {
+  const expected = httpVersion === '1.0' ? [] : listElements(fieldValues(raw, 'expect'));
+  if (expected.length === 0) return 'none';
+  return expected.every((element) => element.toLowerCase() === '100-continue') ? 'continue' : 'unknown';
 }
 
 /** The fields that go on: neither hop-by-hop, nor named by any Connection line, nor spoken between proxies. */
@@ -122,15 +151,16 @@ function toRecord(fields: readonly Field[]): Record<string, string | string[]> {
 
 /**
  * The fields of the answer to the client, as a flat list. The platform frames the body anew. `Proxy-*` fields of a
- * destination end here: it cannot ask for credentials, or report a refusal, in this proxy's name.
+ * destination end here: it cannot ask for credentials, or report a refusal, in this proxy's name. A 204 has no length
+ * (RFC 9110 section 8.6): a client that believed one would take the next answer for a body.
  */
 export function responseFields(
   raw: readonly string[],
-  options: { readonly via: string; readonly httpVersion: string },
+  options: { readonly via: string; readonly httpVersion: string; readonly status?: number },
 ): string[] {
   const kept = endToEnd(raw);
-  const isCoded = fieldValues(raw, 'transfer-encoding').length > 0;
-  return [...(isCoded ? withoutLength(kept) : kept), viaField(raw, options)].flat();
+  const isUnmeasured = options.status === 204 || fieldValues(raw, 'transfer-encoding').length > 0;
+  return [...(isUnmeasured ? withoutLength(kept) : kept), viaField(raw, options)].flat();
 }
 
 /** Whether a Via element was written under one of these names, case-blind: the message has been here before. */

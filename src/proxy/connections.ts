@@ -1,8 +1,8 @@
 /** The connections that are open, counted against the limits in all and by client. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import type { Config } from '../config/config.ts';
-import type { Exchange } from './exchange.ts';
 
 /** What is known of a connection between its requests. */
 export interface Connection {
@@ -11,8 +11,12 @@ export interface Connection {
   outstanding: number;
   /** The requests of a connection are served one after the other, as they are answered. */
   turn: Promise<void>;
-  /** The exchange under way, if any. */
-  exchange: Exchange | null;
+  /** The answer to the request whose turn it is, or was last. */
+  answering: ServerResponse | null;
+  /** The request read last, and how to say that the rest of it cannot be read. */
+  reading: { readonly request: IncomingMessage; readonly broken: AbortController } | null;
+  /** Set when nothing that comes behind what was read can be read any more. */
+  isBroken: boolean;
   /** Set when no further request is taken: it became a tunnel, or is being closed. */
   isTaken: boolean;
 }
@@ -39,7 +43,9 @@ export function createConnections(): Connections {
         client,
         outstanding: 0,
         turn: Promise.resolve(),
-        exchange: null,
+        answering: null,
+        reading: null,
+        isBroken: false,
         isTaken: false,
       };
       open.set(socket, connection);

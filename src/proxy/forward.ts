@@ -1,24 +1,24 @@
 /**
  * Plain http: an absolute-form request judged like a tunnel, then passed on by http-proxy inside a fence. The fence
- * keeps only its streaming pass, gives it fields already cleaned, one socket already judged and connected, and takes
+ * keeps only its streaming pass, gives it fields already cleaned and one socket already judged and connected, and takes
  * the answer back before anything of it reaches the client.
  */
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
-import { Agent, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Agent } from 'node:http';
 import type { Socket } from 'node:net';
-import { pipeline } from 'node:stream';
 import httpProxy from 'http-proxy';
 import type { Address } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
-import { checkForwardFields, requestFields, responseFields, viaHasName } from '../message/fields.ts';
+import { checkForwardFields, readExpectation, requestFields, viaHasName } from '../message/fields.ts';
 import type { AbsoluteForm } from '../message/request-target.ts';
 import { parseAbsoluteForm } from '../message/request-target.ts';
 import type { Exchange } from './exchange.ts';
 import { enderOf, explainFailure } from './failure.ts';
+import type { PassageEvents } from './passage.ts';
+import { pass } from './passage.ts';
 import type { ReachDeps } from './reach.ts';
 import { reach } from './reach.ts';
-import { productName, refuseOnResponse } from './respond.ts';
-import { watchStall } from './stall.ts';
+import { cutOff, productName, refuseOnResponse } from './respond.ts';
 
 export interface ForwardDeps extends ReachDeps {
   readonly open: (kind: 'forward', socket: Socket, client: Address) => Exchange;
@@ -27,176 +27,127 @@ export interface ForwardDeps extends ReachDeps {
   readonly viaName: string;
 }
 
-/** Serves one request; false when it was refused or failed, so that its connection takes no other. Never throws. */
+/**
+ * Serves one request; false when it was refused or failed, so that its connection takes no other. `broken` fires when
+ * the rest of the request turned out to be unreadable, its reason the answer to that. Never throws.
+ */
 export type Forward = (
   request: IncomingMessage,
   response: ServerResponse,
   client: Address,
-  expectation: 'none' | 'continue' | 'unknown',
+  broken: AbortSignal,
 ) => Promise<boolean>;
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'MERGE']);
+
 /** Whether requests of this method are passed on; the others end with 405. */
 export function isForwardable(method: string): boolean {
   return methods.has(method);
 }
 
-/** So many interim responses (1xx) of a destination are dropped; one more is an invalid response. */
-const maxInterim = 16;
-
-/** One request inside http-proxy: how its events find their exchange. */
-interface Passage {
-  readonly requestPath: string;
-  readonly onRequest: (outgoing: ClientRequest) => void;
-  readonly onResponse: (incoming: IncomingMessage) => void;
-}
-
 export function createForward(deps: ForwardDeps): Forward {
-  const passages = new WeakMap<IncomingMessage, Passage>();
-  const fenced = createFencedProxy(passages);
-  return async (request, response, client, expectation) => {
+  const send = createFence();
+  return async (request, response, client, broken) => {
     const { socket } = request;
+    const { viaName } = deps;
     const exchange = deps.open('forward', socket, client);
     const { record } = exchange;
     record.method = request.method ?? null;
     record.userAgent = request.headers['user-agent'] ?? null;
+    const onBroken = () => exchange.abort(broken.reason as ProxyError);
+    broken.addEventListener('abort', onBroken, { once: true });
     response.on('error', () => {});
     response.once('close', () => {
       if (!response.writableFinished) exchange.abort('client');
     });
     try {
-      const form = readRequest(request, record, deps.viaName);
-      if (expectation === 'unknown')
-        throw new ProxyError('malformed_request', { phrase: 'Expectation not known', status: 417 });
+      const form = readRequest(request, record, viaName);
+      broken.throwIfAborted();
+      const expectation = readExpectation(request.rawHeaders, request.httpVersion);
+      if (expectation === 'unknown') throw malformed('Expectation not known', 417);
       const question = { kind: 'forward', client, user: null, target: form.target, path: form.path } as const;
-      const destination = await reach(exchange, question, deps);
+      const { socket: destination } = await reach(exchange, question, deps);
       if (expectation === 'continue') response.writeContinue();
-      await pass(exchange, request, response, form, destination.socket, passages, fenced, deps.viaName);
+      await pass({ exchange, request, response, destination, viaName }, (events) =>
+        send(request, response, form, destination, viaName, events),
+      );
       exchange.close('destination');
       return true;
     } catch (error) {
       const failure = explainFailure(exchange, error, response.headersSent, deps.onBug);
-      if (failure) refuseOnResponse(socket, response, failure, record.id);
-      else socket.destroy();
+      if (failure && !response.headersSent) refuseOnResponse(socket, response, failure, record.id);
+      else cutOff(socket, request.httpVersion);
       exchange.close(enderOf(exchange));
       return false;
+    } finally {
+      broken.removeEventListener('abort', onBroken);
     }
   };
 }
 
 function readRequest(request: IncomingMessage, record: Exchange['record'], viaName: string): AbsoluteForm {
-  const method = request.method ?? '';
-  const malformed = (phrase: string) => new ProxyError('malformed_request', { phrase });
-  const parsed = parseAbsoluteForm(request.url ?? '', method);
+  const { method = '', url = '', rawHeaders, httpVersion } = request;
+  const parsed = parseAbsoluteForm(url, method);
   if (!parsed.ok) throw malformed(parsed.message);
   record.target = parsed.value.target.text;
   record.path = parsed.value.path;
-  const fault = checkForwardFields(request.rawHeaders, request.httpVersion);
+  const fault = checkForwardFields(rawHeaders, httpVersion);
   if (fault) throw malformed(fault);
   if (!isForwardable(method)) throw new ProxyError('method_not_allowed', { phrase: `Method ${method} not allowed` });
-  if (viaHasName(request.rawHeaders, [viaName, productName])) throw new ProxyError('loop_detected');
+  if (viaHasName(rawHeaders, [viaName, productName])) throw new ProxyError('loop_detected');
   return parsed.value;
 }
 
-/** Sends the request over the judged socket and the answer back; resolves when the whole answer is out. */
-function pass(
-  exchange: Exchange,
+function malformed(phrase: string, status = 400): ProxyError {
+  return new ProxyError('malformed_request', { phrase, status });
+}
+
+/** Sends a request over its one socket; what comes of it goes to `events`. */
+type Send = (
   request: IncomingMessage,
   response: ServerResponse,
   form: AbsoluteForm,
   destination: Socket,
-  passages: WeakMap<IncomingMessage, Passage>,
-  fenced: httpProxy,
   viaName: string,
-): Promise<void> {
-  const { record, signal, snapshot } = exchange;
-  return new Promise((resolve, reject) => {
-    let outgoing: ClientRequest | null = null;
-    const settle = (error: unknown) => {
-      stall.stop();
-      signal.removeEventListener('abort', onAbort);
-      record.bytesUp = destination.bytesWritten;
-      record.bytesDown = destination.bytesRead;
-      outgoing?.destroy();
-      destination.destroy();
-      if (error === null) resolve();
-      else reject(error as Error);
-    };
-    const fail = (phrase: string, cause?: unknown) =>
-      settle(new ProxyError('response_invalid', { phrase: `Invalid response: ${phrase}`, cause }));
-    const onAbort = () => settle(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    const stall = watchStall([request.socket, destination], snapshot.config.limits.idleMs, () => {
-      settle(request.complete ? new ProxyError('response_timeout') : new ProxyError('request_timeout'));
-    });
-    destination.on('error', () => {});
-
-    const { socket } = request;
-    request.headers = requestFields(request.rawHeaders, {
-      host: form.authority,
-      via: viaName,
-      httpVersion: request.httpVersion,
-    });
-    passages.set(request, {
-      requestPath: form.requestPath,
-      onRequest(created) {
-        outgoing = created;
-        destination.resume();
-        let interim = 0;
-        created.on('information', () => {
-          if (++interim > maxInterim) fail('too many interim responses');
-        });
-      },
-      onResponse(incoming) {
-        const status = incoming.statusCode ?? 0;
-        if (status < 200 || status > 599) {
-          fail(`status ${status}`);
-          return;
-        }
-        record.status = status;
-        response.sendDate = false;
-        const fields = responseFields(incoming.rawHeaders, { via: viaName, httpVersion: incoming.httpVersion });
-        try {
-          response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', fields);
-        } catch (error) {
-          fail('a field that cannot be passed on', error);
-          return;
-        }
-        pipeline(incoming, response, (error) => {
-          if (!error) settle(null);
-          else if (incoming.complete || socket.destroyed) exchange.abort('client');
-          else fail('cut off', error);
-        });
-      },
-    });
-    const agent = new OneSocketAgent(destination);
-    const target = { protocol: 'http:', host: form.target.host, port: form.target.port, path: '/' };
-    fenced.web(request, response, { target, agent, ignorePath: true, selfHandleResponse: true }, (error) => {
-      if (signal.aborted || response.headersSent) return;
-      fail(wordOf(error), error);
-    });
-  });
-}
+  events: PassageEvents,
+) => void;
 
 /** http-proxy with all of its passes but the streaming one taken out, and the path set as the client sent it. */
-function createFencedProxy(passages: WeakMap<IncomingMessage, Passage>): httpProxy {
+function createFence(): Send {
+  const inside = new WeakMap<IncomingMessage, { readonly path: string; readonly events: PassageEvents }>();
   const fenced = httpProxy.createProxyServer({});
   const passesOf = fenced as unknown as { webPasses: ((...values: unknown[]) => unknown)[] };
   passesOf.webPasses = passesOf.webPasses.filter((step) => step.name === 'stream');
   fenced.on('proxyReq', (outgoing, request) => {
-    const passage = passages.get(request);
+    const passage = inside.get(request);
     if (!passage || outgoing.headersSent) {
       outgoing.destroy(new Error('request left the fence'));
       return;
     }
-    outgoing.path = passage.requestPath;
-    passage.onRequest(outgoing);
+    outgoing.path = passage.path;
+    passage.events.onRequest(outgoing);
   });
-  fenced.on('proxyRes', (incoming, request) => passages.get(request)?.onResponse(incoming));
+  fenced.on('proxyRes', (incoming, request) => inside.get(request)?.events.onResponse(incoming));
   // Errors come through the callback of `web`; without a listener here an aborted client would end the process.
   fenced.on('error', () => {});
   fenced.on('econnreset', () => {});
-  return fenced;
+
+  return (request, response, form, destination, viaName, events) => {
+    const { rawHeaders, httpVersion } = request;
+    const fields = requestFields(rawHeaders, { host: form.authority, via: viaName, httpVersion });
+    // They are copied from the last to the first, and Host leads (RFC 9110 section 5.3).
+    request.headers = Object.fromEntries(Object.entries(fields).toReversed());
+    inside.set(request, { path: form.requestPath, events });
+    const options = {
+      target: { protocol: 'http:', host: form.target.host, port: form.target.port, path: '/' },
+      agent: new OneSocketAgent(destination),
+      selfHandleResponse: true,
+      // The two together keep the URL from being read again, by a parser that normalises and throws.
+      toProxy: true,
+      ignorePath: true,
+    };
+    fenced.web(request, response, options, events.onError);
+  };
 }
 
 /** Gives a request the one socket that was judged for it, and never another. */
@@ -204,16 +155,11 @@ class OneSocketAgent extends Agent {
   readonly #socket: Socket;
 
   constructor(socket: Socket) {
-    super({ keepAlive: false, maxSockets: 1 });
+    super({ keepAlive: false });
     this.#socket = socket;
   }
 
   override createConnection(): Socket {
     return this.#socket;
   }
-}
-
-function wordOf(error: Error): string {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ECONNRESET' ? 'connection closed before the answer' : (code ?? 'unreadable').replace(/^HPE_/, '');
 }

@@ -1,8 +1,12 @@
 /** Why a request head could not be read, in words for the client and for the operator. */
 import { ProxyError } from '../errors.ts';
 
-/** Beyond its parser's code node:http gives the bytes it stumbled over. */
-type HeadError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer; readonly reason?: string };
+/** Beyond its parser's code node:http gives the bytes it read last and how far it came in them. */
+type HeadError = NodeJS.ErrnoException & {
+  readonly rawPacket?: Buffer;
+  readonly bytesParsed?: number;
+  readonly reason?: string;
+};
 
 export interface MalformedHead {
   readonly error: ProxyError;
@@ -14,7 +18,9 @@ const tlsHandshake = 0x16;
 
 /** Null when the client is simply gone and there is nothing to say. */
 export function malformedHead(cause: HeadError, bytesRead: number): MalformedHead | null {
-  const { code = '', rawPacket } = cause;
+  const { code = '', rawPacket, bytesParsed } = cause;
+  // Where a request began is known only while all that came is one piece.
+  const isFirst = rawPacket !== undefined && rawPacket.length === bytesRead;
   const malformed = (phrase: string, status = 400, hint: string | null = null): MalformedHead => ({
     error: new ProxyError('malformed_request', { phrase, status, cause }),
     hint,
@@ -27,7 +33,7 @@ export function malformedHead(cause: HeadError, bytesRead: number): MalformedHea
           hint: 'the request head did not come within limits.headerMs',
         };
   }
-  if (rawPacket?.[0] === tlsHandshake) {
+  if (isFirst && rawPacket[0] === tlsHandshake) {
     return malformed(
       'TLS on the plain proxy port',
       400,
@@ -35,11 +41,11 @@ export function malformedHead(cause: HeadError, bytesRead: number): MalformedHea
     );
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
-    const isLine = rawPacket !== undefined && !rawPacket.includes(0x0a);
+    const isLine = isFirst && !rawPacket.subarray(0, bytesParsed).includes(0x0a);
     return isLine ? malformed('Request target too long', 414) : malformed('Request head too large', 431);
   }
   if (code.startsWith('HPE_')) {
-    if (code === 'HPE_INVALID_EOF_STATE') return bytesRead === 0 ? null : malformed('Request head cut off');
+    if (code === 'HPE_INVALID_EOF_STATE') return bytesRead === 0 ? null : malformed('Request cut off');
     return malformed(`Malformed request: ${cause.reason ?? code}`);
   }
   return null;

@@ -24,23 +24,29 @@ export function refuseOnSocket(socket: Socket, error: ProxyError, id: string): v
   lingeringClose(socket);
 }
 
-/** Answers on a response that has not begun; the connection then closes as above. */
+/**
+ * Answers on a response that has not begun; the connection then closes as above, through its `destroySoon`, which the
+ * server has replaced.
+ */
 export function refuseOnResponse(socket: Socket, response: ServerResponse, error: ProxyError, id: string): void {
-  if (response.headersSent || socket.destroyed) {
-    socket.destroy();
-    return;
-  }
+  if (socket.destroyed) return;
   const { fields, body } = answerFor(error, id);
-  // node:http closes the connection of a last response through this method, which would leave unread input behind.
-  socket.destroySoon = () => lingeringClose(socket);
   response.sendDate = false;
   response.writeHead(error.status, reasonPhrase(error), fields);
   response.end(body);
 }
 
+/** Ends a connection in the middle of an answer. To HTTP/1.0 a plain close could look like the answer's end. */
+export function cutOff(socket: Socket, httpVersion: string): void {
+  if (httpVersion === '1.0') socket.resetAndDestroy();
+  else socket.destroy();
+}
+
 /** Half-closes and reads on until the client closes, 64 KiB came or 500 ms went by. */
 export function lingeringClose(socket: Socket): void {
   let dropped = 0;
+  // Whoever read it before reads no more: a parser would pause it, or stumble again over what is only to be dropped.
+  socket.removeAllListeners('data');
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.on('data', (bytes: Buffer) => {
     dropped += bytes.length;

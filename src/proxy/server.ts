@@ -39,12 +39,8 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   const connections = createConnections();
   const servers: Server[] = [];
   let isDraining = false;
-  const open = (kind: Exchange['record']['kind'], socket: Socket, client: Address): Exchange => {
-    const exchange = deps.exchanges.open(kind, socket, client, deps.current());
-    const connection = connections.get(socket);
-    if (connection) connection.exchange = exchange;
-    return exchange;
-  };
+  const open = (kind: Exchange['record']['kind'], socket: Socket, client: Address): Exchange =>
+    deps.exchanges.open(kind, socket, client, deps.current());
   const forward = createForward({ ...deps, open });
   const refuser = createRefuser(deps.exchanges, deps.current);
 
@@ -59,28 +55,35 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     if (!client) return void socket.destroy();
     if (refuser.refuseClient(socket, client, connections)) return;
     connections.add(socket, client);
+    // node:http closes behind a last answer through this method, which would leave unread input behind.
+    socket.destroySoon = () => lingeringClose(socket);
     for (const serve of serveHttp) serve.call(server, socket);
   }
 
   /** Requests of one connection take turns: pipelined ones are judged when the one before is answered. */
-  function onRequest(
-    request: IncomingMessage,
-    response: ServerResponse,
-    expectation: 'none' | 'continue' | 'unknown',
-  ): void {
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     const connection = connections.get(socket);
     if (!connection || connection.isTaken) return;
+    const broken = new AbortController();
+    connection.reading = { request, broken };
     if (++connection.outstanding >= maxPipelined) socket.pause();
     response.once('close', () => {
       if (--connection.outstanding < maxPipelined) socket.resume();
     });
-    connection.turn = connection.turn.then(async () => {
-      if (connection.isTaken || socket.destroyed) return;
-      if (isDraining) response.shouldKeepAlive = false;
-      const isAnswered = await forward(request, response, connection.client, expectation);
-      if (!isAnswered || isDraining) connection.isTaken = true;
+    takeTurn(socket, connection, async () => {
+      connection.answering = response;
+      // node:http loses what comes in one piece with an offer to upgrade: nothing behind it may count as read.
+      if (isDraining || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+      const isAnswered = await forward(request, response, connection.client, broken.signal);
+      // The drain may have begun when the head was already out.
+      if (isAnswered && isDraining && !socket.writableEnded) lingeringClose(socket);
+      if (!isAnswered || socket.writableEnded) connection.isTaken = true;
     });
+  }
+
+  function takeTurn(socket: Socket, connection: Connection, act: () => Promise<void> | void): void {
+    connection.turn = connection.turn.then(() => (connection.isTaken || socket.destroyed ? undefined : act()));
   }
 
   function onConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -101,11 +104,19 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   function onClientError(cause: Error, socket: Socket): void {
     const connection = connections.get(socket);
     const failure = malformedHead(cause, socket.bytesRead);
-    if (!connection || connection.isTaken || !failure || socket.destroyed) return void socket.destroy();
-    // In the middle of a request the exchange under way answers for it, and only if its answer has not begun.
-    if (connection.outstanding > 0 && connection.exchange) return connection.exchange.abort(failure.error);
-    connection.isTaken = true;
-    refuser.refuse(socket, connection.client, failure.error, failure.hint);
+    // What is already being closed is only read to be dropped.
+    if (connection?.isTaken) return;
+    if (!connection || !failure || socket.destroyed) return void socket.destroy();
+    // The parser stumbles again over every piece that follows; the first time counts.
+    if (connection.isBroken) return;
+    connection.isBroken = true;
+    const { reading } = connection;
+    // In the middle of a request its own exchange answers; behind whole ones the refusal waits until they are answered.
+    if (reading && !reading.request.complete) return reading.broken.abort(failure.error);
+    takeTurn(socket, connection, () => {
+      connection.isTaken = true;
+      refuser.refuse(socket, connection.client, failure.error, failure.hint);
+    });
   }
 
   function createListener(): Server {
@@ -129,9 +140,8 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     const serveHttp = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => onConnection(server, serveHttp, socket));
-    server.on('request', (request, response) => onRequest(request, response, 'none'));
-    server.on('checkContinue', (request, response) => onRequest(request, response, 'continue'));
-    server.on('checkExpectation', (request, response) => onRequest(request, response, 'unknown'));
+    // Whatever a request expects, it is judged first.
+    for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) server.on(event, onRequest);
     server.on('connect', (request, socket, head: Buffer) => onConnect(request, socket as Socket, head));
     server.on('clientError', (cause, socket) => onClientError(cause, socket as Socket));
     return server;
@@ -155,7 +165,11 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       isDraining = true;
       for (const server of servers) server.close();
       for (const [socket, connection] of connections) {
-        if (!isBusy(connection)) lingeringClose(socket);
+        // A head that is still to be written says that no further request will be taken.
+        if (connection.answering) connection.answering.shouldKeepAlive = false;
+        if (isBusy(connection)) continue;
+        connection.isTaken = true;
+        lingeringClose(socket);
       }
     },
     destroyConnections() {

@@ -1,25 +1,34 @@
-/** Notices that nothing has moved on a set of sockets for a while. */
+/** Notices that nothing has moved between a client and a destination for a while. */
 import type { Socket } from 'node:net';
 
 export interface StallWatch {
   stop(): void;
 }
 
-/** Calls `onStall` once when no byte was read or written on any of the sockets for `idleMs` milliseconds. */
-export function watchStall(sockets: readonly Socket[], idleMs: number, onStall: () => void): StallWatch {
-  const moved = () => sockets.reduce((sum, socket) => sum + socket.bytesRead + socket.bytesWritten, 0);
-  // Looked at a quarter of the time apart: a stall is noticed at most a quarter late, and a byte costs nothing.
-  const quarter = Math.max(1, Math.floor(idleMs / 4));
+export interface StallLimits {
+  readonly idleMs: number;
+  /** Holds once the client has closed its half: it may wait for an answer, and it may just as well be gone. */
+  readonly halfCloseMs: number;
+}
+
+/** Calls `onStall` once when no byte was read or written on either socket for as long as the limits allow (milliseconds). */
+export function watchStall(client: Socket, destination: Socket, limits: StallLimits, onStall: () => void): StallWatch {
+  const moved = () => [client, destination].reduce((sum, socket) => sum + socket.bytesRead + socket.bytesWritten, 0);
+  const { idleMs, halfCloseMs } = limits;
   let seen = moved();
-  let quiet = 0;
-  const timer = setInterval(() => {
+  let since = performance.now();
+  const look = () => {
     const now = moved();
-    quiet = now === seen ? quiet + 1 : 0;
-    seen = now;
-    if (quiet >= 4) {
-      clearInterval(timer);
-      onStall();
+    if (now !== seen) {
+      seen = now;
+      since = performance.now();
     }
-  }, quarter);
+    const allowed = client.readableEnded ? Math.min(idleMs, halfCloseMs) : idleMs;
+    if (performance.now() - since < allowed) return;
+    clearInterval(timer);
+    onStall();
+  };
+  // Looked at a quarter of the time apart: a stall is noticed at most a quarter late, and a byte costs nothing.
+  const timer = setInterval(look, Math.max(1, Math.floor(Math.min(idleMs, halfCloseMs) / 4)));
   return { stop: () => clearInterval(timer) };
 }

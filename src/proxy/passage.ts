@@ -1,0 +1,132 @@
+/**
+ * One request on its way: over the judged socket to the destination, and the answer back. Whatever goes wrong on either
+ * side, it ends here once, with both directions stopped and the bytes counted.
+ */
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { ProxyError } from '../errors.ts';
+import { checkAnswerFields, responseFields } from '../message/fields.ts';
+import type { Exchange } from './exchange.ts';
+import { watchStall } from './stall.ts';
+
+/** So many interim responses (1xx) of a destination are dropped; one more is an invalid response. */
+const maxInterim = 16;
+/** The platform hands over so many fields of an answer and loses the rest in silence. */
+const maxAnswerFields = 1000;
+
+export interface Passage {
+  readonly exchange: Exchange;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Connected and paused. */
+  readonly destination: Socket;
+  /** Our name in `Via`. */
+  readonly viaName: string;
+}
+
+/** What comes back to a passage from the client of node:http that carries it. */
+export interface PassageEvents {
+  readonly onRequest: (outgoing: ClientRequest) => void;
+  readonly onResponse: (incoming: IncomingMessage) => void;
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * Lets `send` start the request and brings the answer back; resolves when the whole answer is out.
+ * @throws ProxyError `response_invalid`, `response_timeout`, `request_timeout`, or what the exchange was aborted with.
+ */
+export function pass(passage: Passage, send: (events: PassageEvents) => void): Promise<void> {
+  const { exchange, request, response, destination, viaName } = passage;
+  const { record, signal, snapshot } = exchange;
+  return new Promise((resolve, reject) => {
+    let outgoing: ClientRequest | null = null;
+    let answer: IncomingMessage | null = null;
+    let isSettled = false;
+    let interim = 0;
+    const settle = (error: unknown) => {
+      if (isSettled) return;
+      isSettled = true;
+      stall.stop();
+      signal.removeEventListener('abort', onAbort);
+      record.bytesUp = destination.bytesWritten;
+      record.bytesDown = destination.bytesRead;
+      outgoing?.destroy();
+      destination.destroy();
+      if (error === null) resolve();
+      else reject(error);
+    };
+    const fail = (phrase: string, cause?: unknown) =>
+      settle(new ProxyError('response_invalid', { phrase: `Invalid response: ${phrase}`, cause }));
+    const onAbort = () => settle(signal.reason);
+    const onStall = () => {
+      // Once the answer has begun there is nobody left to tell.
+      if (response.headersSent) exchange.abort('idle');
+      // A client that is not read because the destination does not read is not the slow one.
+      else if (request.complete || destination.writableNeedDrain) settle(new ProxyError('response_timeout'));
+      else settle(new ProxyError('request_timeout'));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    const stall = watchStall(request.socket, destination, snapshot.config.limits, onStall);
+    destination.on('error', () => {});
+
+    const begin = (incoming: IncomingMessage) => {
+      const { rawHeaders, httpVersion, statusCode: status = 0 } = incoming;
+      const fault = checkAnswer(incoming);
+      if (fault) return fail(fault);
+      // What is left of a body that the destination did not wait for cannot be told from a next request.
+      if (!request.complete) response.shouldKeepAlive = false;
+      response.sendDate = false;
+      try {
+        const fields = responseFields(rawHeaders, { via: viaName, httpVersion, status });
+        response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', fields);
+      } catch (error) {
+        return fail('a field that cannot be passed on', error);
+      }
+      record.status = status;
+      response.once('finish', () => settle(null));
+      incoming.pipe(response);
+      if (incoming.readableLength === 0) response.flushHeaders();
+    };
+
+    try {
+      send({
+        onRequest(created) {
+          outgoing = created;
+          created.on('information', () => {
+            if (++interim > maxInterim) fail('too many interim responses');
+          });
+          // Without a listener node:http would drop the socket and say nothing.
+          created.on('upgrade', () => fail('status 101'));
+          destination.resume();
+        },
+        onResponse(incoming) {
+          answer = incoming;
+          incoming.once('error', (error) => fail('cut off', error));
+          // A turn of the loop later: what turns out broken in the same piece is still answered with 502.
+          setImmediate(() => {
+            if (!isSettled) begin(incoming);
+          });
+        },
+        onError: (error) => {
+          // An answer under way notices for itself whether it is whole; what comes behind a whole one is nobody's.
+          if (!response.headersSent && !answer?.complete) fail(wordOf(error), error);
+        },
+      });
+    } catch (error) {
+      settle(error);
+    }
+  });
+}
+
+/** What makes an answer one that cannot be passed on, or null. */
+function checkAnswer({ statusCode: status = 0, rawHeaders, httpVersion }: IncomingMessage): string | null {
+  if (status < 200 || status > 599) return `status ${status}`;
+  if (rawHeaders.length >= maxAnswerFields * 2) return 'too many fields';
+  return checkAnswerFields(rawHeaders, httpVersion);
+}
+
+function wordOf(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ECONNRESET' ? 'connection closed before the answer' : (code ?? 'unreadable').replace(/^HPE_/, '');
+}
