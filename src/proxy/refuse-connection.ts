@@ -1,8 +1,8 @@
 /** Refusals that belong to a connection and not to a request: the client's address, a limit, an unreadable head. */
 import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
-import { formatPrefix, prefixContains } from '../address/ip.ts';
-import { privatePrefixes } from '../address/special-purpose.ts';
+import { formatPrefix } from '../address/ip.ts';
+import { classifyAddress } from '../address/special-purpose.ts';
 import { ProxyError } from '../errors.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 import type { Connections } from './connections.ts';
@@ -53,7 +53,8 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
     refuseClient(socket, client, connections) {
       const { policy, config } = current();
       if (!policy.networks.has(client)) {
-        const isPrivate = privatePrefixes.some((prefix) => prefixContains(prefix, client));
+        // What `networks: [private]` would have admitted is most likely a client that was meant to be.
+        const isPrivate = ['private', 'loopback'].includes(classifyAddress(client));
         const entry = formatPrefix({ address: client, length: client.family === 4 ? 32 : 128 });
         const hint = isPrivate ? `networks: ["${entry}"] admits it` : null;
         refuse(

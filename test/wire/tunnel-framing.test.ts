@@ -30,6 +30,7 @@ test.for([
   expect(answer.startLine).toContain(`HTTP/1.1 400 ${phrase}`);
   expect(answer.fields.get('connection')).toBe('close');
   await answer.rest();
+  wire.end();
   expect(await proxy.record()).toMatchObject({ verdict: 'deny', reason: 'malformed_request', status: 400 });
   expect(destination.connections).toHaveLength(0);
 });
@@ -133,6 +134,7 @@ test('TLS on the plain port is answered with 400 that says so', async () => {
   await using wire = await connectRaw(proxy.port);
   await wire.write(buildClientHello({ serverName: 'proxy.test' }));
   expect((await readAnswer(wire)).startLine).toBe('HTTP/1.1 400 TLS on the plain proxy port');
+  wire.end();
   const record = await proxy.record();
   expect(record).toMatchObject({ kind: 'connection', reason: 'malformed_request', status: 400 });
   expect(record.hint).toContain('http://');
@@ -153,6 +155,7 @@ test.for([
   const answer = await readAnswer(wire);
   expect(answer.status).toBe(status);
   await answer.rest();
+  wire.end();
   expect(await proxy.record()).toMatchObject({ reason: 'malformed_request', status, dnsMs: null });
 });
 
