@@ -34,6 +34,7 @@ const owners: Readonly<Record<string, string>> = {
   pino: 'observe/logger.ts',
   zod: 'config/config.ts',
   yaml: 'config/document.ts',
+  bcryptjs: 'state/password-bcrypt.ts',
   commander: 'cli/program.ts',
   'fastest-levenshtein': 'policy/nearest.ts',
   saxes: 'policy/ranges/legacy-xml.ts',
