@@ -19,7 +19,8 @@ export function holdClient(socket: Socket, head: Buffer, maxBytes: number): Held
   const onData = (bytes: Buffer) => {
     pieces.push(bytes);
     length += bytes.length;
-    if (length >= maxBytes) socket.pause();
+    // One piece more than the limit: a reader with the same limit has to see that it was passed.
+    if (length > maxBytes) socket.pause();
     listener?.(bytes);
   };
   const onEnd = () => endListener?.();
