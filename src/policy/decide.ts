@@ -74,7 +74,7 @@ export function decideTarget(policy: Policy, question: Question): Refusal | Pend
   const literal = target.address;
   const literalClass = literal ? classifyAddress(literal) : 'public';
   if (literal && isAlwaysForbidden(literalClass)) return refuseAddress(literalClass, literal);
-  const denying = literal ? [] : policy.deny.forHost(target.host).filter((rule) => fits(rule, question));
+  const denying = deniesByName(policy, question);
   const deny = literal
     ? findDeny(policy, question, spellingsOf(literal), denying)
     : denying.find((rule) => rule.within === null);
@@ -127,10 +127,16 @@ export function judgeRefused(
   addresses: readonly Address[],
   machine: Machine,
 ): readonly JudgedAddress[] {
-  const nothing: Pending = { verdict: 'pending', rules: [], denies: [], byAddress: false, wouldDeny: reason };
+  const denies = deniesByName(policy, question);
+  const nothing: Pending = { verdict: 'pending', rules: [], denies, byAddress: false, wouldDeny: reason };
   return addresses
     .map((address) => judgeAddress(policy, question, nothing, address, machine))
     .map((entry) => ({ ...entry, refusedFor: entry.refusedFor ?? reason }));
+}
+
+function deniesByName(policy: Policy, question: Question): readonly Rule[] {
+  const { host, address } = question.target;
+  return address ? [] : policy.deny.forHost(host).filter((rule) => fits(rule, question));
 }
 
 const reasonGravity: readonly (Reason | null)[] = [
