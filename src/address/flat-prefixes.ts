@@ -5,9 +5,9 @@ import { readGroups, readQuad } from './prefix-text.ts';
 
 export interface FlatPrefixes {
   /** `[network, length]` for each prefix. */
-  readonly v4: Uint32Array<ArrayBuffer>;
+  readonly v4: Uint32Array;
   /** `[word 0, word 1, word 2, word 3, length]` for each prefix, most significant word first. */
-  readonly v6: Uint32Array<ArrayBuffer>;
+  readonly v6: Uint32Array;
 }
 
 /** Collects prefixes from text; one writer serves many sets in turn and so grows its memory once. */
