@@ -1,0 +1,63 @@
+/** Verifications that wait for a hashing thread: a bounded queue that hands out the best rank first. */
+import type { Attempt, Verification } from './verify.ts';
+
+/** One verification that waits or runs, and everybody at this address who waits for it. */
+export interface Job {
+  readonly id: string;
+  readonly attempt: Attempt;
+  /** The keyed hash over user, password and what is stored. */
+  readonly key: string;
+  readonly since: number;
+  readonly waiters: Set<Waiter>;
+}
+
+export interface Waiter {
+  readonly resolve: (verification: Verification) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface VerifyQueue {
+  get(id: string): Job | undefined;
+  /** Takes a job in; in a full queue it gives back the job that has to leave for it, which may be itself. */
+  add(job: Job): Job | null;
+  delete(id: string): void;
+  /** Every job, the best rank first; in a flood of equals the latest first, for the earliest have mostly given up. */
+  inRank(): readonly Job[];
+  readonly size: number;
+}
+
+/** A queue of at most so many jobs; `rankOf` says who goes first, less is sooner. */
+export function createVerifyQueue(maxJobs: number, rankOf: (attempt: Attempt) => number): VerifyQueue {
+  const jobs = new Map<string, Job>();
+  /** The best first, as they were when last looked at: a flood must not sort the queue for each that comes. */
+  let ranked: Job[] = [];
+
+  /** Gives up the job of the worst rank, if it is worse than this. */
+  function makeRoom(rank: number): Job | null {
+    for (let worst = ranked.at(-1); worst; worst = ranked.at(-1)) {
+      if (jobs.has(worst.id) && rankOf(worst.attempt) <= rank) return null;
+      ranked.pop();
+      if (jobs.delete(worst.id)) return worst;
+    }
+    return null;
+  }
+
+  return {
+    get: (id) => jobs.get(id),
+    add(job) {
+      const left = jobs.size < maxJobs ? null : makeRoom(rankOf(job.attempt));
+      if (!left && jobs.size >= maxJobs) return job;
+      jobs.set(job.id, job);
+      return left;
+    },
+    delete: (id) => void jobs.delete(id),
+    inRank() {
+      const entries = [...jobs.values()].toReversed().map((job) => ({ job, rank: rankOf(job.attempt) }));
+      ranked = entries.sort((a, b) => a.rank - b.rank).map(({ job }) => job);
+      return [...ranked];
+    },
+    get size() {
+      return jobs.size;
+    },
+  };
+}
