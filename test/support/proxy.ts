@@ -25,12 +25,14 @@ export interface TestProxyOptions {
   /** The allowlist, line by line. */
   readonly rules?: readonly string[];
   readonly resolver?: ResolverDeps;
+  /** Where it listens; a free port of 127.0.0.1 unless a test needs to know the port before. */
+  readonly listen?: string;
 }
 
 /** Names of a hosts-like table that the proxy looks up: no DNS unless `resolver` says so. */
 export async function startProxy(options: TestProxyOptions = {}): Promise<TestProxy> {
   const files: Readonly<Record<string, string>> = {
-    '/test/config.yaml': `listen: ["127.0.0.1:0"]\ncloud: public\nallowlist: ["./rules.txt"]\n${options.config ?? ''}\n`,
+    '/test/config.yaml': `listen: ["${options.listen ?? '127.0.0.1:0'}"]\ncloud: public\nallowlist: ["./rules.txt"]\n${options.config ?? ''}\n`,
     '/test/rules.txt': `# rules\n${(options.rules ?? []).join('\n')}\n`,
   };
   const loaded = loadConfig({
