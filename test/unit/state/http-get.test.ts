@@ -25,7 +25,9 @@ const bounds = { timeoutMs: 5000, maxBytes: 1000 };
 
 test('gives status, fields and body, and sends the fields given', async () => {
   const url = await serve((request, response) => {
-    response.writeHead(404, { etag: '"1"' }).end(`${request.method} ${request.url} ${String(request.headers['metadata'])}`);
+    response
+      .writeHead(404, { etag: '"1"' })
+      .end(`${request.method} ${request.url} ${String(request.headers['metadata'])}`);
   });
   const response = await httpGet(url, { ...bounds, headers: { Metadata: 'true' } });
   expect(response).toMatchObject({ status: 404, body: 'GET /feed true' });
