@@ -52,8 +52,8 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** Stops whatever the exchange waits for: somebody ended it, or an error that is still to be answered. */
   abort(cause: EndedBy | ProxyError): void;
-  /** From here on somebody else looks after the client socket's errors and end. */
-  releaseSocket(): void;
+  /** The tunnel flows: from here on the relay looks after the client socket's errors and end. */
+  startTunnel(): void;
   /** Ends the exchange; calls after the first do nothing. */
   close(endedBy: EndedBy): void;
 }
@@ -100,35 +100,38 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
       snapshot,
       signal: controller.signal,
       abort: (cause) => controller.abort(cause),
-      releaseSocket() {
-        socket.off('error', onGone);
-        socket.off('close', onGone);
+      startTunnel() {
+        releaseSocket();
+        openTimer = setTimeout(() => {
+          stampEnd();
+          deps.onTunnelOpen(record);
+        }, snapshot.config.log.tunnelOpenAfterMs);
+        openTimer.unref();
       },
       close(endedBy) {
         if (isClosed) return;
         isClosed = true;
         clearTimeout(openTimer);
-        exchange.releaseSocket();
+        releaseSocket();
         openExchanges.delete(exchange);
-        record.endTime = Date.now();
-        record.durationMs = Math.round(performance.now() - started);
+        stampEnd();
         record.endedBy = endedBy;
         deps.onClose(record);
         if (openExchanges.size === 0) for (const resolve of waiting.splice(0)) resolve();
       },
     };
     const onGone = () => exchange.abort('client');
+    const releaseSocket = () => {
+      socket.off('error', onGone);
+      socket.off('close', onGone);
+    };
+    const stampEnd = () => {
+      record.endTime = Date.now();
+      record.durationMs = Math.round(performance.now() - started);
+    };
     socket.on('error', onGone);
     socket.on('close', onGone);
     openExchanges.add(exchange);
-    if (kind === 'tunnel') {
-      openTimer = setTimeout(() => {
-        record.endTime = Date.now();
-        record.durationMs = Math.round(performance.now() - started);
-        deps.onTunnelOpen(record);
-      }, snapshot.config.log.tunnelOpenAfterMs);
-      openTimer.unref();
-    }
     return exchange;
   }
 

@@ -101,7 +101,7 @@ async function admitServerName(
 function carry(exchange: Exchange, socket: Socket, destination: Destination, held: HeldClient) {
   const { limits } = exchange.snapshot.config;
   const early = held.release();
-  exchange.releaseSocket();
+  exchange.startTunnel();
   return relay(socket, destination.socket, {
     idleMs: limits.idleMs,
     halfCloseMs: limits.halfCloseMs,
