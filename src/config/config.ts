@@ -4,7 +4,7 @@ import { parsePrefix } from '../address/ip.ts';
 import type { Prefix } from '../address/ip.ts';
 import type { Result } from '../errors.ts';
 import { didYouMean } from '../policy/nearest.ts';
-import { parseEndpoint, parseNetwork } from './values.ts';
+import { parseEndpoint, parseNetwork, parseRealm } from './values.ts';
 import type { Endpoint, NetworkWord } from './values.ts';
 
 /** An Azure cloud; each has lists of its own. */
@@ -141,7 +141,7 @@ const schema = z.strictObject({
     staleAfterDays: z.number().min(1).max(3650).default(8),
     resolveNames: z.array(z.string().min(1)).default(['azure']),
   }),
-  auth: block({ requiredFrom: prefixes(), usersFile: file, realm: z.string().min(1).default('lockdown-proxy') }),
+  auth: block({ requiredFrom: prefixes(), usersFile: file, realm: parsed(parseRealm).default('lockdown-proxy') }),
   upstream: block({
     proxy: file,
     credentialsFile: file,

@@ -28,6 +28,7 @@ export interface ListOptions {
   readonly listFolder: string;
   readonly cloud: Cloud;
   readonly groups: ReadonlyMap<string, readonly Prefix[]>;
+  readonly usersConfigured: boolean;
 }
 
 /** A path of the configuration: relative ones start from the folder of its file. */
@@ -62,8 +63,8 @@ export function readLists(
     }
     // A shipped list is named the same wherever the product is installed: logs are compared across machines.
     const file = shipped ? join(basename(options.listFolder), options.cloud, `${entry}.txt`) : path;
-    const { groups } = options;
-    const parsed = parseAllowlist(text.value, { file, groups, knownTags: null, usersConfigured: false });
+    const { groups, usersConfigured } = options;
+    const parsed = parseAllowlist(text.value, { file, groups, knownTags: null, usersConfigured });
     lists.push({ path, file, shipped, text: text.value, parsed });
   }
   return lists;

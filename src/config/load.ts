@@ -4,6 +4,7 @@ import { ConfigError } from '../errors.ts';
 import type { Fault, Severity } from '../errors.ts';
 import { warnOfRules } from '../policy/lint.ts';
 import type { Rule } from '../policy/rule.ts';
+import type { Users } from '../policy/users.ts';
 import { readConfig } from './config.ts';
 import type { Cloud, Config, WrittenConfig } from './config.ts';
 import { readDocument } from './document.ts';
@@ -11,6 +12,7 @@ import type { SourceDocument } from './document.ts';
 import { readLists, readText, resolvePath } from './lists.ts';
 import type { List } from './lists.ts';
 import { findUnavailable } from './unavailable.ts';
+import { readUsersFile, warnOfUnknownUsers } from './users-file.ts';
 import { expandNetworks } from './values.ts';
 import type { OwnNetworks } from './values.ts';
 import { remarksOn } from './warnings.ts';
@@ -20,6 +22,8 @@ export interface LoadOptions {
   readonly file: string | null;
   /** Reads a whole file as UTF-8, or throws what the system says. */
   readonly readFile: (path: string) => string;
+  /** The permission bits of a file; null, and unless given: not known. */
+  readonly fileMode?: (path: string) => number | null;
   /** The folder of the shipped lists. */
   readonly listFolder: string;
   /** What `cloud: auto` means here. */
@@ -32,6 +36,8 @@ export interface LoadOptions {
 export interface LoadedConfig {
   readonly config: Config;
   readonly rules: readonly Rule[];
+  /** Who may sign in; null: nobody, and credentials are not read. */
+  readonly users: Users | null;
   /** Warnings and notes, by file and line. */
   readonly findings: readonly Fault[];
   /** Twelve hexadecimal digits over the effective configuration and the rules: equal where proxies do the same. */
@@ -85,11 +91,16 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
 
   // Without groups that can be trusted, or the list of lists itself, findings in the lists would mislead.
   const isListed = isReadable && !wrong.has('groups') && !wrong.has('allowlist');
-  const listOptions = { ...options, cloud: config.cloud, groups: config.groups };
+  const usersConfigured = config.auth.usersFile !== null;
+  const listOptions = { ...options, usersConfigured, cloud: config.cloud, groups: config.groups };
   const lists = readLists(isListed ? config.allowlist : [], listOptions, (severity, entry, message) =>
     report(severity, document.placeOf(['allowlist', entry]), message),
   );
   const rules = lists.flatMap(({ parsed }) => parsed.rules);
+  const isAuthReadable = isReadable && !wrong.has('auth');
+  const reportKey = (severity: Severity, path: readonly string[], message: string) =>
+    report(severity, keyPlace(document, path), message);
+  const usersFile = isAuthReadable ? readUsersFile(config.auth, options, reportKey) : null;
   const told = warnOfRules(rules, config.privateDestinations).map(({ rule, message }) => ({
     file: rule.file,
     line: rule.line,
@@ -97,21 +108,24 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
     severity: 'warning' as const,
     message,
   }));
-  const order = [name, ...lists.map((list) => list.file)];
-  const all = [...findings, ...lists.flatMap(({ parsed }) => parsed.faults), ...told];
+  const ofUsers = usersFile ? [...usersFile.parsed.findings, ...warnOfUnknownUsers(rules, usersFile)] : [];
+  const order = [name, ...lists.map((list) => list.file), usersFile?.path];
+  const all = [...findings, ...lists.flatMap(({ parsed }) => parsed.faults), ...told, ...ofUsers];
   all.sort((a, b) => order.indexOf(a.file) - order.indexOf(b.file) || a.line - b.line || a.column - b.column);
   return {
     config,
     rules,
+    users: usersFile?.parsed.users ?? null,
     findings: all,
-    hash: hashOf(config, rules),
-    sources: [...(file === null ? [] : [file]), ...lists.map(({ path }) => path)],
+    hash: hashOf(config, rules, usersFile?.parsed.users ?? null),
+    sources: [file, ...lists.map(({ path }) => path), usersFile?.path].filter((path) => typeof path === 'string'),
     lists,
   };
 }
 
 /** Fills in what only this machine knows. */
 function toEffective(written: WrittenConfig, options: LoadOptions): Config {
+  const { auth } = written;
   const { log } = written;
   return {
     ...written,
@@ -119,6 +133,7 @@ function toEffective(written: WrittenConfig, options: LoadOptions): Config {
     networks: expandNetworks(written.networks, options.networks),
     cloud: written.cloud === 'auto' ? options.cloud : written.cloud,
     groups: new Map(Object.entries(written.groups)),
+    auth: { ...auth, usersFile: auth.usersFile === null ? null : resolvePath(options.file, auth.usersFile) },
     log: { ...log, access: log.access === '-' ? '-' : resolvePath(options.file, log.access) },
   };
 }
@@ -134,8 +149,10 @@ function endOf(text: string): { line: number; column: number } {
 }
 
 /** Equal for equal behaviour: maps by key, and of the rules their normal texts. */
-function hashOf(config: Config, rules: readonly Rule[]): string {
+function hashOf(config: Config, rules: readonly Rule[], users: Users | null): string {
   const groups = [...config.groups].sort(([a], [b]) => (a < b ? -1 : 1));
-  const canonical = JSON.stringify({ config: { ...config, groups }, rules: rules.map(({ text }) => text) });
+  const hashes = users ? [...users.hashes].sort(([a], [b]) => (a < b ? -1 : 1)) : null;
+  const texts = rules.map(({ text }) => text);
+  const canonical = JSON.stringify({ config: { ...config, groups }, rules: texts, users: hashes });
   return createHash('sha256').update(canonical).digest('hex').slice(0, 12);
 }

@@ -15,9 +15,6 @@ interface Unavailable {
 
 const unavailable: readonly Unavailable[] = [
   { path: ['listen', '*', 'tls'], waitsFor: 'TLS listeners' },
-  { path: ['auth', 'requiredFrom'], waitsFor: 'users' },
-  { path: ['auth', 'usersFile'], waitsFor: 'users' },
-  { path: ['auth', 'realm'], waitsFor: 'users' },
   { path: ['upstream', 'proxy'], waitsFor: 'parent proxies' },
   { path: ['upstream', 'credentialsFile'], waitsFor: 'parent proxies' },
   { path: ['upstream', 'direct'], waitsFor: 'parent proxies' },

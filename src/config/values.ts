@@ -59,6 +59,12 @@ export function parseNetwork(text: string): Result<Prefix | NetworkWord> {
   return { ok: false, message: `unknown network \`${text}\`${hint}` };
 }
 
+/** Reads the realm of a challenge: it goes into a header field, between quotes (RFC 9110 section 5.6.4). */
+export function parseRealm(text: string): Result<string> {
+  if (/^[\x20-\x7e]+$/.test(text)) return { ok: true, value: text };
+  return { ok: false, message: 'write printable ASCII characters, at least one' };
+}
+
 const loopback = readPrefixes(['127.0.0.0/8', '::1/128']);
 const privateNetworks = readPrefixes(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']);
 

@@ -6,6 +6,7 @@ import type { PrefixSet } from '../address/prefix-set.ts';
 import { didYouMean } from './nearest.ts';
 import type { Within } from './rule.ts';
 import { prefixText } from './target-pattern.ts';
+import { nameFault } from './users.ts';
 
 /** A word of a line and the column it begins at, from 1. */
 export interface Word {
@@ -64,7 +65,7 @@ export function readClauses(words: readonly Word[], options: ClauseOptions, slip
   }
   const user = segments.find(({ keyword }) => keyword === 'user');
   if (user !== undefined && !options.usersConfigured) {
-    slips.push({ column: user.word.column, message: 'users are not available yet; leave `user` out' });
+    slips.push({ column: user.word.column, message: '`user` needs `auth.usersFile` in the configuration' });
   }
   const upper = segments.some(({ word }) => word.text !== word.text.toLowerCase());
   return {
@@ -216,7 +217,8 @@ function readFrom(item: Word, from: Prefix[], shown: string[], slips: Slip[], gr
 
 /** A user name as Basic authentication can carry it (RFC 7617: no colon). */
 function readUser(item: Word, users: string[], shown: string[], slips: Slip[]): void {
-  if (/[:\s]/.test(item.text)) slips.push({ column: item.column, message: 'a user name has no colon' });
+  const message = nameFault(item.text);
+  if (message !== null) slips.push({ column: item.column, message });
   users.push(item.text);
   shown.push(item.text);
 }

@@ -99,9 +99,6 @@ describe('a value that does not fit is a fault in its place, with the right form
 describe('what is not available yet is refused, never ignored', () => {
   it.each([
     ['listen: [{address: "0.0.0.0:1", tls: {cert: a, key: b}}]\n', '1:33', 'listen.0.tls'],
-    ['auth: {requiredFrom: [10.0.0.0/8]}\n', '1:8', 'auth.requiredFrom'],
-    ['auth:\n  usersFile: users\n', '2:3', 'auth.usersFile'],
-    ['auth: {realm: x}\n', '1:8', 'auth.realm'],
     ['upstream: {proxy: "http://10.0.0.1:8080"}\n', '1:12', 'upstream.proxy'],
     ['upstream: {credentialsFile: f}\n', '1:12', 'upstream.credentialsFile'],
     ['upstream: {direct: [a.example]}\n', '1:12', 'upstream.direct'],
