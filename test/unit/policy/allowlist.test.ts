@@ -118,7 +118,9 @@ describe('clauses narrow a rule', () => {
 
   it('`user` names users once there are any, and is a fault until then', () => {
     expect(ruleOf('h.example user ann,bob', { usersConfigured: true }).users).toEqual(['ann', 'bob']);
-    expect(findings('h.example user ann\n', 'fault')).toEqual(['1:11: `user` needs `auth.usersFile` in the configuration']);
+    expect(findings('h.example user ann\n', 'fault')).toEqual([
+      '1:11: `user` needs `auth.usersFile` in the configuration',
+    ]);
   });
 
   it('a rule without clauses has none', () => {
