@@ -1,17 +1,26 @@
 /** The composition root: a loaded configuration becomes running parts, and running parts stop in reverse. */
 import { randomBytes } from 'node:crypto';
-import { createPrefixSet } from './address/prefix-set.ts';
+import { createFlatPrefixSet, createPrefixSet } from './address/prefix-set.ts';
 import type { LoadedConfig } from './config/load.ts';
+import { parseRangesSource } from './config/ranges-source.ts';
 import type { AccessLog } from './observe/access-log.ts';
 import { createRepeatSummary } from './observe/repeat-summary.ts';
 import type { ServiceLog } from './observe/service-log.ts';
 import { createPolicy } from './policy/policy.ts';
+import type { RangesDocument } from './policy/ranges/document.ts';
+import type { Ranges } from './policy/rule-index.ts';
 import { createExchangeRegistry } from './proxy/exchange.ts';
 import type { ResolverDeps } from './proxy/resolve.ts';
 import { createResolve } from './proxy/resolve.ts';
 import { productName } from './proxy/respond.ts';
 import { createProxyServer } from './proxy/server.ts';
 import type { LiveMachine } from './state/machine.ts';
+import type { FetchBudget, RangeEndpoints } from './state/range-endpoints.ts';
+import { fetchBudget, rangeEndpoints } from './state/range-endpoints.ts';
+import { createRangeFeed } from './state/range-feed.ts';
+import type { RangeFeed } from './state/range-feed.ts';
+import { offload } from './state/ranges-offload.ts';
+import { tagsInRules } from './state/ranges-wanted.ts';
 import type { Snapshot } from './state/snapshot.ts';
 
 export interface AppDeps {
@@ -19,11 +28,25 @@ export interface AppDeps {
   readonly serviceLog: Pick<ServiceLog, 'info' | 'warn' | 'error'>;
   readonly machine: LiveMachine;
   readonly resolver?: ResolverDeps;
+  /** Where the datacenter ranges are; without it there are none, and a tag matches nothing. */
+  readonly ranges?: RangesDeps;
+}
+
+export interface RangesDeps {
+  /** The folder of the shipped lists, which has the embedded ranges in `ranges/`. */
+  readonly listFolder: string;
+  /** The cloud's own unless given. */
+  readonly endpoints?: RangeEndpoints;
+  readonly budget?: FetchBudget;
 }
 
 export interface App {
   /** Where clients connect, with the ports that were bound. */
   readonly listeners: readonly { readonly address: string; readonly port: number }[];
+  /** What exchanges that open now are judged by. */
+  readonly snapshot: () => Snapshot;
+  /** Null where the proxy was started without. */
+  readonly ranges: Pick<RangeFeed, 'refresh' | 'status'> | null;
   /** Stops accepting, gives open exchanges `deadlineMs` milliseconds to end, then ends them; each gets its log line. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -33,8 +56,12 @@ const closingMs = 1000;
 /** How often counted refusals are looked at, in milliseconds; each is said once a minute. */
 const summingMs = 5000;
 
-/** The first snapshot of a loaded configuration. */
-export function createSnapshot(loaded: LoadedConfig, generation: number): Snapshot {
+/** A snapshot of a loaded configuration over the datacenter ranges that are held; null: there are none. */
+export function createSnapshot(
+  loaded: LoadedConfig,
+  generation: number,
+  document: RangesDocument | null = null,
+): Snapshot {
   const { config } = loaded;
   return {
     generation,
@@ -42,8 +69,7 @@ export function createSnapshot(loaded: LoadedConfig, generation: number): Snapsh
     config,
     policy: createPolicy({
       rules: loaded.rules,
-      // Until the datacenter ranges are there, a tag matches nothing.
-      ranges: new Map(),
+      ranges: rangesOf(loaded, document),
       networks: createPrefixSet(config.networks),
       resolveNames: config.ranges.resolveNames,
       privateDestinations: createPrefixSet(config.privateDestinations),
@@ -54,9 +80,25 @@ export function createSnapshot(loaded: LoadedConfig, generation: number): Snapsh
   };
 }
 
+/** The prefixes of the tags that rules name; a tag that the document does not hold is not there, and matches nothing. */
+function rangesOf({ rules }: LoadedConfig, document: RangesDocument | null): Ranges {
+  return new Map(
+    [...tagsInRules(rules)].flatMap((name) => {
+      const tag = document?.tags.get(name);
+      return tag === undefined ? [] : [[name, createFlatPrefixSet(tag.prefixes)] as const];
+    }),
+  );
+}
+
 /** Binds every listener and serves. @throws the system's error when an address cannot be bound; nothing stays open then. */
 export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App> {
-  const snapshot = createSnapshot(loaded, 1);
+  const feed =
+    deps.ranges === undefined
+      ? null
+      : createFeed(loaded, deps.ranges, deps.serviceLog, (document) => {
+          snapshot = createSnapshot(loaded, snapshot.generation + 1, document);
+        });
+  let snapshot = createSnapshot(loaded, 1, feed?.held?.document);
   const refusals = createRepeatSummary({ log: deps.serviceLog, now: () => performance.now() });
   const summing = setInterval(() => refusals.sum(), summingMs);
   const exchanges = createExchangeRegistry({
@@ -86,11 +128,15 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
     throw error;
   }
   for (const { address, port } of listeners) deps.machine.addListener(address, port);
+  feed?.start();
 
   return {
     listeners,
+    snapshot: () => snapshot,
+    ranges: feed,
     async stop(deadlineMs) {
       server.stopAccepting();
+      await feed?.stop();
       await within(deadlineMs, exchanges.whenIdle());
       exchanges.abortAll('drain');
       await within(closingMs, exchanges.whenIdle());
@@ -99,6 +145,29 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
       refusals.sumAll();
     },
   };
+}
+
+function createFeed(
+  { config, rules }: LoadedConfig,
+  ranges: RangesDeps,
+  log: AppDeps['serviceLog'],
+  onDocument: (document: RangesDocument) => void,
+): RangeFeed {
+  const { cloud } = config;
+  const source = parseRangesSource(config.ranges.source);
+  if (!source.ok) throw new Error(source.message);
+  return createRangeFeed(
+    {
+      cloud,
+      ranges: config.ranges,
+      source: source.value,
+      ruleTags: tagsInRules(rules),
+      listFolder: ranges.listFolder,
+      endpoints: ranges.endpoints ?? rangeEndpoints(cloud),
+      budget: ranges.budget ?? fetchBudget,
+    },
+    { log, offload, now: Date.now, random: Math.random, onRanges: (held) => onDocument(held.document) },
+  );
 }
 
 /** Waits for a promise, but no longer than so many milliseconds. */

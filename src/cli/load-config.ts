@@ -2,15 +2,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import type { Config } from '../config/config.ts';
+import type { KnownTags } from '../config/lists.ts';
 import type { LoadedConfig, LoadOptions } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import { detectCloud } from '../state/cloud.ts';
 import { ownSubnets } from '../state/machine.ts';
+import { findRanges } from '../state/ranges-held.ts';
 
 /** Where a package puts the configuration. */
 const packagedFile = '/etc/lockdown-proxy/config.yaml';
-/** Where the shipped lists stand, a folder for each cloud. */
-const listFolder = fileURLToPath(new URL('../../allowlist', import.meta.url));
+/** Where the shipped lists stand, a folder for each cloud, and the embedded ranges in `ranges/`. */
+export const listFolder = fileURLToPath(new URL('../../allowlist', import.meta.url));
 
 /** The file that is meant: the option, else `$LOCKDOWN_PROXY_CONFIG`, else the package's; null: the defaults. */
 export function findConfigFile(option: string | undefined): string | null {
@@ -18,8 +21,17 @@ export function findConfigFile(option: string | undefined): string | null {
 }
 
 /** What this machine and this installation bring to a configuration. */
-export async function thisMachine(): Promise<Pick<LoadOptions, 'listFolder' | 'cloud' | 'networks'>> {
-  return { listFolder, cloud: await detectCloud(), networks: () => ownSubnets() };
+export async function thisMachine(): Promise<Pick<LoadOptions, 'listFolder' | 'cloud' | 'networks' | 'knownTags'>> {
+  return { listFolder, cloud: await detectCloud(), networks: () => ownSubnets(), knownTags };
+}
+
+/** The tags of the ranges that this configuration begins with, from the cache or embedded. */
+function knownTags({ cloud, ranges: { cacheDir } }: Config): KnownTags | null {
+  const { held } = findRanges({ cacheDir, cloud, listFolder, ruleTags: new Set() });
+  if (held === null) return null;
+  const isEmbedded = held.provenance.source === 'embedded';
+  const hint = '; the embedded ranges hold the tags of backup alone, and a refresh brings the others';
+  return { tags: new Set(held.document.tags.keys()), hint: isEmbedded ? hint : '' };
 }
 
 /** Reads config and lists. @throws ConfigError with every fault */

@@ -4,6 +4,8 @@ import { Command, CommanderError } from 'commander';
 import { runCheck } from './check.ts';
 import { runExplain } from './run-explain.ts';
 import { findConfigFile } from './load-config.ts';
+import { runRangesDiff } from './ranges-diff.ts';
+import { runRangesQuery, runRangesRefresh, runRangesStatus } from './ranges.ts';
 import { serve } from './serve.ts';
 import { describeVersion } from './version.ts';
 
@@ -68,6 +70,50 @@ export async function run(argv: readonly string[]): Promise<number> {
         });
       },
     );
+  const ranges = program.command('ranges').description('the datacenter ranges behind `tag:` and `within tag:`');
+  ranges
+    .command('status')
+    .description('say which ranges are in force, where they came from and how old they are')
+    .action(async (_options, command: Command) => {
+      code = await runRangesStatus(shared(command));
+    });
+  ranges
+    .command('refresh')
+    .description('fetch the ranges now')
+    .option('--force', 'take them although tags shrank or grew more than is usual')
+    .action(async ({ force }: { force?: boolean }, command: Command) => {
+      code = await runRangesRefresh({ ...shared(command), force: force ?? false });
+    });
+  ranges
+    .command('list')
+    .description('print the prefixes of a tag, one a line')
+    .argument('<tag>', 'a service tag, in any case')
+    .action(async (tag: string, _options, command: Command) => {
+      code = await runRangesQuery(shared(command), { command: 'list', tag });
+    });
+  ranges
+    .command('find')
+    .description('print the tags that hold an address')
+    .argument('<ip>', 'an address')
+    .action(async (address: string, _options, command: Command) => {
+      code = await runRangesQuery(shared(command), { command: 'find', address });
+    });
+  ranges
+    .command('diff')
+    .description('print what changed between two files of ranges')
+    .argument('<old>', 'a file in any of the published formats')
+    .argument('<new>', 'a file in any of the published formats')
+    .action((old: string, next: string, _options, command: Command) => {
+      code = runRangesDiff({ ...shared(command), old, next });
+    });
+  ranges
+    .command('export')
+    .description('print the ranges of tags for use elsewhere')
+    .requiredOption('--tag <tags...>', 'the tags, in any case')
+    .option('--format <formats>', 'nsg, json or text; several with commas', 'nsg')
+    .action(async ({ tag, format }: { tag: string[]; format: string }, command: Command) => {
+      code = await runRangesQuery(shared(command), { command: 'export', tags: tag, format });
+    });
   program
     .command('version')
     .description('print the version, ours and the runtime’s')

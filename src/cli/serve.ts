@@ -12,7 +12,7 @@ import type { ServiceLog } from '../observe/service-log.ts';
 import { createServiceLog } from '../observe/service-log.ts';
 import { rulesOpenToAnyTenant } from '../policy/lint.ts';
 import { createMachine } from '../state/machine.ts';
-import { loadFromDisk } from './load-config.ts';
+import { listFolder, loadFromDisk } from './load-config.ts';
 import { version } from './version.ts';
 
 /** How long logs may take to be written out at the end, in milliseconds. */
@@ -28,7 +28,7 @@ export async function serve(options: { readonly config: string | null }): Promis
   let accessLog: AccessLog | null = null;
   try {
     accessLog = openAccessLog(loaded, serviceLog);
-    const app = await startApp(loaded, { accessLog, serviceLog, machine: createMachine() });
+    const app = await startApp(loaded, { accessLog, serviceLog, machine: createMachine(), ranges: { listFolder } });
     sayStarted(app, loaded, serviceLog);
     return await untilStopped(app, loaded, serviceLog);
   } catch (error) {

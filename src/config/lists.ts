@@ -29,6 +29,15 @@ export interface ListOptions {
   readonly cloud: Cloud;
   readonly groups: ReadonlyMap<string, readonly Prefix[]>;
   readonly usersConfigured: boolean;
+  /** The service tags that rules may name; asked only if a list names one. Null: there are no ranges. */
+  readonly knownTags: () => KnownTags | null;
+}
+
+/** The tags of the ranges that are held, in lower case. */
+export interface KnownTags {
+  readonly tags: ReadonlySet<string>;
+  /** What is to be said beside a tag that is not among them. */
+  readonly hint: string;
 }
 
 /** A path of the configuration: relative ones start from the folder of its file. */
@@ -64,7 +73,9 @@ export function readLists(
     // A shipped list is named the same wherever the product is installed: logs are compared across machines.
     const file = shipped ? join(basename(options.listFolder), options.cloud, `${entry}.txt`) : path;
     const { groups, usersConfigured } = options;
-    const parsed = parseAllowlist(text.value, { file, groups, knownTags: null, usersConfigured });
+    const known = /\btag:/i.test(text.value) ? options.knownTags() : null;
+    const tags = { knownTags: known?.tags ?? null, unknownTagHint: known?.hint ?? '' };
+    const parsed = parseAllowlist(text.value, { file, groups, ...tags, usersConfigured });
     lists.push({ path, file, shipped, text: text.value, parsed });
   }
   return lists;

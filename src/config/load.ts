@@ -10,7 +10,8 @@ import type { Cloud, Config, WrittenConfig } from './config.ts';
 import { readDocument } from './document.ts';
 import type { SourceDocument } from './document.ts';
 import { readLists, readText, resolvePath } from './lists.ts';
-import type { List } from './lists.ts';
+import type { KnownTags, List } from './lists.ts';
+import { parseRangesSource } from './ranges-source.ts';
 import { findUnavailable } from './unavailable.ts';
 import { readUsersFile, warnOfUnknownUsers } from './users-file.ts';
 import { expandNetworks } from './values.ts';
@@ -30,6 +31,8 @@ export interface LoadOptions {
   readonly cloud: Cloud;
   /** What `networks: [auto]` means here. */
   readonly networks: OwnNetworks;
+  /** The service tags of the ranges that this configuration would begin with; null, and unless given: there are none. */
+  readonly knownTags?: (config: Config) => KnownTags | null;
 }
 
 /** A configuration without fault. */
@@ -81,6 +84,8 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
   const { config: written, misfits } = readConfig(document.value);
   for (const { path, key, message } of misfits) report('fault', document.placeOf(path, key), message);
   for (const { path, message } of findUnavailable(written)) report('fault', keyPlace(document, path), message);
+  const source = parseRangesSource(written.ranges.source);
+  if (!source.ok) report('fault', document.placeOf(['ranges', 'source']), `\`ranges.source\`: ${source.message}`);
   const config = toEffective(written, options);
   const isReadable = text.ok && document.faults.length === 0;
   // What does not fit was replaced by its default: remarks on that would not be about what was written.
@@ -91,8 +96,9 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
 
   // Without groups that can be trusted, or the list of lists itself, findings in the lists would mislead.
   const isListed = isReadable && !wrong.has('groups') && !wrong.has('allowlist');
+  const knownTags = () => options.knownTags?.(config) ?? null;
   const usersConfigured = config.auth.usersFile !== null;
-  const listOptions = { ...options, usersConfigured, cloud: config.cloud, groups: config.groups };
+  const listOptions = { ...options, usersConfigured, cloud: config.cloud, groups: config.groups, knownTags };
   const lists = readLists(isListed ? config.allowlist : [], listOptions, (severity, entry, message) =>
     report(severity, document.placeOf(['allowlist', entry]), message),
   );
@@ -126,13 +132,19 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
 /** Fills in what only this machine knows. */
 function toEffective(written: WrittenConfig, options: LoadOptions): Config {
   const { auth } = written;
-  const { log } = written;
+  const { log, ranges } = written;
+  const source = parseRangesSource(ranges.source);
   return {
     ...written,
     listen: written.listen.map(({ address, port }) => ({ address, port, tls: null })),
     networks: expandNetworks(written.networks, options.networks),
     cloud: written.cloud === 'auto' ? options.cloud : written.cloud,
     groups: new Map(Object.entries(written.groups)),
+    ranges: {
+      ...ranges,
+      source: source.ok && source.value.type === 'file' ? resolvePath(options.file, source.value.path) : ranges.source,
+      cacheDir: resolvePath(options.file, ranges.cacheDir),
+    },
     auth: { ...auth, usersFile: auth.usersFile === null ? null : resolvePath(options.file, auth.usersFile) },
     log: { ...log, access: log.access === '-' ? '-' : resolvePath(options.file, log.access) },
   };

@@ -23,11 +23,6 @@ const unavailable: readonly Unavailable[] = [
   { path: ['health', 'listen'], waitsFor: 'the health listener' },
   { path: ['reload', 'watch'], waitsFor: 'reload' },
   { path: ['reload', 'closeRefused'], waitsFor: 'reload' },
-  { path: ['ranges', 'source'], waitsFor: 'the datacenter ranges' },
-  { path: ['ranges', 'refreshHours'], waitsFor: 'the datacenter ranges' },
-  { path: ['ranges', 'cacheDir'], waitsFor: 'the datacenter ranges' },
-  { path: ['ranges', 'maxShrinkPercent'], waitsFor: 'the datacenter ranges' },
-  { path: ['ranges', 'staleAfterDays'], waitsFor: 'the datacenter ranges' },
   { path: ['workers'], waitsFor: 'several workers', harmless: [1] },
   { path: ['drain', 'graceMs'], waitsFor: 'a drain with grace' },
 ];

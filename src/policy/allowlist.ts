@@ -22,6 +22,8 @@ export interface AllowlistOptions {
   readonly groups: ReadonlyMap<string, readonly Prefix[]>;
   /** Service tags in lower case; null while there are no ranges. */
   readonly knownTags: ReadonlySet<string> | null;
+  /** What is to be said beside a tag that is not among them. */
+  readonly unknownTagHint?: string;
   readonly usersConfigured: boolean;
 }
 
@@ -66,7 +68,9 @@ export function parseAllowlist(text: string, options: AllowlistOptions): ParsedA
     report('note', line, columnOf(words), `\`${rule.text}\` stands in line ${first} already; left out`);
     if (comment !== '') fixed.push(comment);
   }
-  for (const { rule, message } of warnOfTags(rules, options.knownTags)) report('warning', rule.line, 1, message);
+  for (const { rule, message } of warnOfTags(rules, options.knownTags, options.unknownTagHint)) {
+    report('warning', rule.line, 1, message);
+  }
   if (body.trim() === '') {
     report(
       'fault',

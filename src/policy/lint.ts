@@ -20,19 +20,23 @@ export function warnOfRule(rule: Rule): readonly string[] {
 }
 
 /** Tags that the ranges do not hold match nothing; without any ranges one warning for all of them is enough. */
-export function warnOfTags(rules: readonly Rule[], knownTags: ReadonlySet<string> | null): readonly RuleWarning[] {
+export function warnOfTags(
+  rules: readonly Rule[],
+  knownTags: ReadonlySet<string> | null,
+  hint = '',
+): readonly RuleWarning[] {
   const found = rules.flatMap((rule) => tagsOf(rule).map((tag) => ({ rule, tag })));
   if (knownTags === null) {
     return found.slice(0, 1).map(({ rule, tag }) => ({
       rule,
-      message: `\`tag:${tag}\` matches nothing: there are no datacenter ranges yet, and this holds for every tag in the file`,
+      message: `\`tag:${tag}\` matches nothing: there are no datacenter ranges, and this holds for every tag in the file`,
     }));
   }
   return found
     .filter(({ tag }) => !knownTags.has(tag.toLowerCase()))
     .map(({ rule, tag }) => ({
       rule,
-      message: `\`tag:${tag}\` matches nothing: the ranges hold no such tag${didYouMean(tag, knownTags)}`,
+      message: `\`tag:${tag}\` matches nothing: the ranges hold no such tag${didYouMean(tag, knownTags)}${hint}`,
     }));
 }
 

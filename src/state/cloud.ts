@@ -2,13 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Cloud } from '../config/config.ts';
 import { httpGet } from './http-get.ts';
+import { assetTagFile, isAzureAssetTag, metadataBase } from './instance-metadata.ts';
 
-/** The chassis asset tag of every Azure virtual machine (cloud-init's Azure data source knows it by the same). */
-const azureAssetTag = '7783-7084-3265-9085-8269-3286-77';
-const assetTagFile = '/sys/class/dmi/id/chassis_asset_tag';
-
-/** Instance metadata service, Microsoft: "Azure Instance Metadata Service", version 2021-02-01. */
-const metadataUrl = 'http://169.254.169.254/metadata/instance/compute/azEnvironment?api-version=2021-02-01&format=text';
+/** Microsoft: "Azure Instance Metadata Service", version 2021-02-01. */
+const metadataUrl = `${metadataBase}/metadata/instance/compute/azEnvironment?api-version=2021-02-01&format=text`;
 
 const clouds: Readonly<Record<string, Cloud>> = {
   AzurePublicCloud: 'public',
@@ -29,7 +26,7 @@ export async function detectCloud(deps: CloudDeps = {}): Promise<Cloud> {
   const readAssetTag = deps.readAssetTag ?? (() => readFile(assetTagFile, 'utf8'));
   const getEnvironment = deps.getEnvironment ?? askMetadata;
   try {
-    if ((await readAssetTag()).trim() !== azureAssetTag) return 'public';
+    if (!isAzureAssetTag(await readAssetTag())) return 'public';
     return clouds[(await getEnvironment()).trim()] ?? 'public';
   } catch {
     return 'public';
