@@ -49,17 +49,17 @@ export async function run(argv: readonly string[]): Promise<number> {
     .command('explain')
     .description('say how a target is decided, and why')
     .argument('<target>', 'host:port, or a URL')
-    .option('--from <ip>', 'the client that asks', '127.0.0.1')
+    .option('--from <ip>', 'the client that asks (else one that is admitted)')
     .option('--user <name>', 'the user that asks')
     .option('--resolve <ips>', 'addresses to judge instead of looking the host up, with commas')
-    .option('--method <method>', 'the method of an http URL', 'GET')
+    .option('--method <method>', 'the method of an http URL (else GET)')
     .action(
       async (
         target: string,
-        options: { from: string; user?: string; resolve?: string; method: string },
+        options: { from?: string; user?: string; resolve?: string; method?: string },
         command: Command,
       ) => {
-        const { from, user = null, resolve, method } = options;
+        const { from = null, user = null, resolve, method = null } = options;
         code = await runExplain({
           ...shared(command),
           target,

@@ -7,11 +7,11 @@ import { assetTagFile, isAzureAssetTag, metadataBase } from './instance-metadata
 /** Microsoft: "Azure Instance Metadata Service", version 2021-02-01. */
 const metadataUrl = `${metadataBase}/metadata/instance/compute/azEnvironment?api-version=2021-02-01&format=text`;
 
-const clouds: Readonly<Record<string, Cloud>> = {
-  AzurePublicCloud: 'public',
-  AzureUSGovernmentCloud: 'usgov',
-  AzureChinaCloud: 'china',
-};
+const clouds: ReadonlyMap<string, Cloud> = new Map([
+  ['AzurePublicCloud', 'public'],
+  ['AzureUSGovernmentCloud', 'usgov'],
+  ['AzureChinaCloud', 'china'],
+]);
 
 export interface CloudDeps {
   readonly readAssetTag?: () => Promise<string>;
@@ -27,7 +27,7 @@ export async function detectCloud(deps: CloudDeps = {}): Promise<Cloud> {
   const getEnvironment = deps.getEnvironment ?? askMetadata;
   try {
     if (!isAzureAssetTag(await readAssetTag())) return 'public';
-    return clouds[(await getEnvironment()).trim()] ?? 'public';
+    return clouds.get((await getEnvironment()).trim()) ?? 'public';
   } catch {
     return 'public';
   }
