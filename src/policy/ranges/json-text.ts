@@ -38,12 +38,17 @@ export function lineAndColumn(text: string, at: number): string {
 function placeOf(text: string, message: string): string {
   const end = text.trimEnd().length;
   const position = / at position (\d+)/.exec(message);
-  const at = position ? Number(position[1]) : end;
-  if (/end of JSON input/.test(message) || at >= end || /^Unterminated|Bad Unicode/.test(message)) {
+  const at = position ? Number(position[1]) : findShown(text, message);
+  if (at >= end || /^Unterminated|Bad Unicode/.test(message)) {
     return `Cut short: the JSON breaks off at ${lineAndColumn(text, end)}`;
   }
-  if (position) return `Not JSON at ${lineAndColumn(text, at)}: ${quote(text.slice(at, at + 20))}`;
-  const shown = /, (?:\.\.\.)?"([\s\S]*?)"(?:\.\.\.)? is not valid JSON$/.exec(message)?.[1] ?? '';
-  const found = text.indexOf(shown);
-  return `Not JSON near ${lineAndColumn(text, Math.max(0, found))}: ${quote(shown)}`;
+  return `Not JSON at ${lineAndColumn(text, at)}: ${quote(text.slice(at, at + 20))}`;
+}
+
+/** Where the text is that a message shows, ten characters before the token it means; the end where it shows none. */
+function findShown(text: string, message: string): number {
+  const [, token, dots, shown] =
+    /^Unexpected token '(.*?)', (\.\.\.)?"([\s\S]*?)"(?:\.\.\.)? is not/u.exec(message) ?? [];
+  if (token === undefined || shown === undefined) return text.length;
+  return text.indexOf(shown) + (dots === undefined ? shown.indexOf(token) : 10);
 }
