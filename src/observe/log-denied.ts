@@ -1,0 +1,81 @@
+/** Refusals by client, target and reason, each with what would have let it pass. */
+import type { LogRecord } from './log-record.ts';
+import { remedyFor } from './log-remedy.ts';
+import type { Counted } from './log-tally.ts';
+import { createTally } from './log-tally.ts';
+
+/** One client refused one target for one reason. */
+export interface DeniedGroup {
+  readonly client: string;
+  readonly target: string | null;
+  /** Null where the format has no reason words. */
+  readonly reason: string | null;
+  /** `would_deny` where report mode let it pass. */
+  readonly verdict: string;
+  readonly status: number | null;
+  readonly count: number;
+  /** Milliseconds since 1970. */
+  readonly lastTime: number;
+  readonly rule: string | null;
+  readonly ruleText: string | null;
+  /** The narrowest rule that would allow it. */
+  readonly fixRule: string | null;
+  readonly fix: string;
+}
+
+export interface DeniedCounter {
+  add(record: LogRecord): void;
+  result(): { readonly groups: readonly DeniedGroup[]; readonly forgotten: number };
+}
+
+interface Entry extends Counted {
+  /** The latest line of the group. */
+  last: LogRecord | null;
+  path: string | null;
+}
+
+/** Counts what it is given; the caller leaves out what is no refusal. */
+export function createDenied(): DeniedCounter {
+  const groups = createTally<Entry>(() => ({ count: 0, last: null, path: null }));
+  return {
+    add(record) {
+      if (record.event !== 'access') return;
+      const { client, kind, target, reason, verdict, status, path } = record;
+      const entry = groups.at(JSON.stringify([client, kind, target, reason ?? status, verdict]));
+      entry.count += 1 + record.suppressed;
+      entry.path = entry.last === null ? path : mergePaths(entry.path, path);
+      if (entry.last === null || record.time >= entry.last.time) entry.last = record;
+    },
+    result: () => ({
+      groups: groups.ranked().flatMap(([, entry]) => (entry.last ? [toGroup(entry.last, entry)] : [])),
+      forgotten: groups.forgotten,
+    }),
+  };
+}
+
+function toGroup(last: LogRecord, { count, path }: Entry): DeniedGroup {
+  const { client, target, reason, verdict, status, time, rule, ruleText } = last;
+  const remedy = remedyFor({ ...last, path });
+  return {
+    client,
+    target,
+    reason,
+    verdict,
+    status,
+    count,
+    lastTime: time,
+    rule,
+    ruleText,
+    fixRule: remedy.rule,
+    fix: remedy.advice,
+  };
+}
+
+/** One path for two: the folder they share and a `*`, which is every path where they share none. */
+export function mergePaths(a: string | null, b: string | null): string | null {
+  if (a === b || a === null || b === null) return a === b ? a : '/';
+  let end = 0;
+  while (end < a.length && end < b.length && a[end] === b[end] && a[end] !== '*') end += 1;
+  const folder = a.slice(0, a.lastIndexOf('/', end - 1) + 1);
+  return folder === '/' || folder === '' ? '/' : `${folder}*`;
+}
