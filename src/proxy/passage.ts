@@ -99,6 +99,8 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
           // Without a listener node:http would drop the socket and say nothing.
           created.on('upgrade', () => fail('status 101'));
           destination.resume();
+          // The head does not wait for a body that is still to come.
+          if (!request.complete) created.flushHeaders();
         },
         onResponse(incoming) {
           answer = incoming;
