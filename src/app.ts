@@ -14,6 +14,7 @@ import type { ResolverDeps } from './proxy/resolve.ts';
 import { createResolve } from './proxy/resolve.ts';
 import { productName } from './proxy/respond.ts';
 import { createProxyServer } from './proxy/server.ts';
+import { createHashPool } from './state/hash-pool.ts';
 import type { LiveMachine } from './state/machine.ts';
 import type { FetchBudget, RangeEndpoints } from './state/range-endpoints.ts';
 import { fetchBudget, rangeEndpoints } from './state/range-endpoints.ts';
@@ -22,6 +23,8 @@ import type { RangeFeed } from './state/range-feed.ts';
 import { offload } from './state/ranges-offload.ts';
 import { tagsInRules } from './state/ranges-wanted.ts';
 import type { Snapshot } from './state/snapshot.ts';
+import { createThrottle } from './state/throttle.ts';
+import { createVerifier } from './state/verify.ts';
 
 export interface AppDeps {
   readonly accessLog: Pick<AccessLog, 'write'>;
@@ -67,6 +70,8 @@ export function createSnapshot(
     generation,
     configHash: loaded.hash,
     config,
+    users: loaded.users,
+    requiredFrom: createPrefixSet(config.auth.requiredFrom),
     policy: createPolicy({
       rules: loaded.rules,
       ranges: rangesOf(loaded, document),
@@ -110,11 +115,14 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
     },
     onTunnelOpen: (record) => deps.accessLog.write('tunnel-open', record),
   });
+  const now = () => performance.now();
+  const verifier = createVerifier({ pool: createHashPool(), throttle: createThrottle({ now }), now });
   const server = createProxyServer({
     current: () => snapshot,
     exchanges,
     resolve: createResolve(deps.resolver),
     machine: deps.machine,
+    verifier,
     // The instance is part of the name: two of these proxies in a row are no loop.
     viaName: `${productName}-${randomBytes(4).toString('hex')}`,
     onBug: (error, id) => deps.serviceLog.error('internal_error', { id, error }),
@@ -141,6 +149,7 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
       exchanges.abortAll('drain');
       await within(closingMs, exchanges.whenIdle());
       server.destroyConnections();
+      await verifier.close();
       clearInterval(summing);
       refusals.sumAll();
     },

@@ -64,13 +64,19 @@ export class ProxyError extends Error {
   readonly phrase: string;
   /** Where the answer's status is not the table's (411, 414 and 431 are all `malformed_request`). */
   readonly status: number;
+  /** Header fields of the answer that only this error knows, as a challenge. */
+  readonly fields: readonly (readonly [name: string, value: string])[];
 
-  constructor(reason: Reason, options: { phrase?: string; status?: number; cause?: unknown } = {}) {
+  constructor(
+    reason: Reason,
+    options: { phrase?: string; status?: number; fields?: ProxyError['fields']; cause?: unknown } = {},
+  ) {
     const phrase = options.phrase ?? answers[reason].phrase;
     super(phrase, { cause: options.cause });
     this.reason = reason;
     this.phrase = phrase;
     this.status = options.status ?? answers[reason].status;
+    this.fields = options.fields ?? [];
   }
 }
 

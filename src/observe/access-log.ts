@@ -104,6 +104,8 @@ export function accessFields(event: AccessEvent, record: ExchangeRecord, suppres
     reason: record.reason,
     wouldDeny: record.wouldDeny,
     authFailure: record.authFailure,
+    authScheme: record.authScheme,
+    authOffered: record.authOffered,
     rule: record.rule,
     ruleText: record.ruleText,
     status: record.status,

@@ -28,6 +28,9 @@ export interface ExchangeRecord {
   reason: Reason | null;
   wouldDeny: Reason | null;
   authFailure: 'missing' | 'rejected' | 'throttled' | 'upstream' | null;
+  /** The scheme of the credentials that came, as the client wrote it, and the one that was asked for. */
+  authScheme: string | null;
+  authOffered: string | null;
   rule: string | null;
   ruleText: string | null;
   status: number | null;
@@ -171,6 +174,8 @@ function newRecord(
     reason: null,
     wouldDeny: null,
     authFailure: null,
+    authScheme: null,
+    authOffered: null,
     rule: null,
     ruleText: null,
     status: null,

@@ -12,6 +12,8 @@ import { ProxyError } from '../errors.ts';
 import { checkForwardFields, readExpectation, requestFields, viaHasName } from '../message/fields.ts';
 import type { AbsoluteForm } from '../message/request-target.ts';
 import { parseAbsoluteForm } from '../message/request-target.ts';
+import type { Verifier } from '../state/verify.ts';
+import { authenticate } from './authenticate.ts';
 import type { Exchange } from './exchange.ts';
 import { enderOf, explainFailure } from './failure.ts';
 import type { PassageEvents } from './passage.ts';
@@ -21,6 +23,7 @@ import { reach } from './reach.ts';
 import { cutOff, productName, refuseOnResponse } from './respond.ts';
 
 export interface ForwardDeps extends ReachDeps {
+  readonly verifier: Verifier;
   readonly open: (kind: 'forward', socket: Socket, client: Address) => Exchange;
   readonly onBug: (error: unknown, id: string) => void;
   /** Our name in `Via`, this instance's own: a request that carries it has been here. */
@@ -65,7 +68,8 @@ export function createForward(deps: ForwardDeps): Forward {
       broken.throwIfAborted();
       const expectation = readExpectation(request.rawHeaders, request.httpVersion);
       if (expectation === 'unknown') throw malformed('Expectation not known', 417);
-      const question = { kind: 'forward', client, user: null, target: form.target, path: form.path } as const;
+      const asked = { kind: 'forward', client, user: null, target: form.target, path: form.path } as const;
+      const question = { ...asked, user: await authenticate(exchange, asked, request, deps.verifier) };
       const { socket: destination } = await reach(exchange, question, deps);
       if (expectation === 'continue') response.writeContinue();
       await pass({ exchange, request, response, destination, viaName }, (events) =>

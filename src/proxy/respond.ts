@@ -67,6 +67,7 @@ function answerFor(error: ProxyError, id: string): { fields: string[]; body: str
     ['Content-Length', String(body.length)],
     ['Connection', 'close'],
     ['Proxy-Status', `${productName}; error=${answers[error.reason].proxyStatus}; details="${error.reason}"`],
+    ...error.fields,
   ];
   if (error.reason === 'method_not_allowed')
     fields.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, MERGE, CONNECT']);

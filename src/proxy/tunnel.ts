@@ -8,6 +8,8 @@ import type { Target } from '../message/request-target.ts';
 import { parseAuthorityForm } from '../message/request-target.ts';
 import type { Question } from '../policy/decide.ts';
 import { judgeServerName, wantsServerName } from '../policy/server-name.ts';
+import type { Verifier } from '../state/verify.ts';
+import { authenticate } from './authenticate.ts';
 import type { Exchange } from './exchange.ts';
 import { enderOf, explainFailure } from './failure.ts';
 import type { HeldClient } from './hold.ts';
@@ -19,6 +21,7 @@ import { relay } from './relay.ts';
 import { lingeringClose, refuseOnSocket } from './respond.ts';
 
 export interface TunnelDeps extends ReachDeps {
+  readonly verifier: Verifier;
   readonly open: (kind: 'tunnel', socket: Socket, client: Address) => Exchange;
   readonly onBug: (error: unknown, id: string) => void;
 }
@@ -45,7 +48,8 @@ export async function serveTunnel(
   try {
     const target = readTarget(request);
     record.target = target.text;
-    const question: Question = { kind: 'tunnel', client, user: null, target, path: null };
+    const asked: Question = { kind: 'tunnel', client, user: null, target, path: null };
+    const question = { ...asked, user: await authenticate(exchange, asked, request, deps.verifier) };
     destination = await reach(exchange, question, deps);
     destination.socket.on('error', () => {});
     socket.write(established);

@@ -44,7 +44,7 @@ export function createHashPool(size = Math.min(maxThreads, availableParallelism(
   let count = 0;
 
   function startThread(): Thread {
-    const worker = new Worker(new URL('./hash-thread.ts', import.meta.url));
+    const worker = new Worker(new URL('hash-thread.ts', import.meta.url));
     const thread: Thread = { worker, running: null };
     worker.on('message', ({ id, isRight }: HashAnswer) => {
       const { running } = thread;

@@ -19,6 +19,8 @@ export function exchangeRecord(changes: Partial<ExchangeRecord> = {}): ExchangeR
     reason: null,
     wouldDeny: null,
     authFailure: null,
+    authScheme: null,
+    authOffered: null,
     rule: 'azure-backup:12',
     ruleText: 'https://*.blob.core.windows.net',
     status: 200,
