@@ -26,7 +26,7 @@ it('a line has every key in its order, null where there is no value', async () =
     '{"level":"info","time":"2026-01-02T03:04:06.007Z","startTime":"2026-01-02T03:04:05.006Z","event":"access",' +
       '"id":"x-1","kind":"tunnel","client":"10.0.0.4","clientPort":50123,"user":null,"userAgent":null,' +
       '"method":"CONNECT","target":"acct.blob.core.windows.net:443","path":null,"verdict":"allow","reason":null,' +
-      '"wouldDeny":null,"authFailure":null,"rule":"azure-backup:12","ruleText":"https://*.blob.core.windows.net",' +
+      '"wouldDeny":null,"authFailure":null,"authScheme":null,"authOffered":null,"rule":"azure-backup:12","ruleText":"https://*.blob.core.windows.net",' +
       '"status":200,"address":"20.60.1.2:443","tlsServerName":"acct.blob.core.windows.net","dnsMs":3,"connectMs":8,' +
       '"durationMs":1001,"bytesUp":1200,"bytesDown":98000,"endedBy":"client","configHash":"0123456789ab","hint":null}',
   );
