@@ -1,7 +1,7 @@
 /** A bounded GET for what the proxy itself fetches; nothing of a client ever comes through here. Sole user of undici. */
 import { Agent, errors, request } from 'undici';
 import type { Dispatcher } from 'undici';
-import { followRedirect } from './http-redirect.ts';
+import { followRedirect, placeOf } from './http-redirect.ts';
 
 export interface GetOptions {
   readonly headers?: Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ export async function httpGet(url: string, options: GetOptions): Promise<GetResp
       visited.push(next.value);
     }
   } catch (error) {
-    throw new Error(describeFailure(error, options), { cause: error });
+    throw new Error(`${placeOf(visited.at(-1) ?? url)}: ${describeFailure(error, options)}`, { cause: error });
   } finally {
     await dispatcher.destroy();
   }
@@ -79,6 +79,6 @@ function describeFailure(error: unknown, { timeoutMs }: GetOptions): string {
     return `no whole answer within ${timeoutMs} ms`;
   }
   if (error instanceof AggregateError) return error.errors.map(String).join('; ');
-  if (error instanceof errors.ResponseContentLengthMismatchError) return 'the answer ended before its announced length';
+  if (error instanceof errors.SocketError) return 'the connection was closed before the answer was whole';
   return error.message;
 }

@@ -15,19 +15,19 @@ export function followRedirect(
   maxRedirects: number,
 ): Result<string> {
   const to = location === null ? null : URL.parse(location, from);
-  if (to === null) return refused(`${placeOf(from)} redirects, but not to a URL`);
+  if (to === null) return refused('redirects, but not to a URL');
   to.hash = '';
   const place = placeOf(to.href);
-  if (visited.includes(to.href)) return refused(`${place} redirects in a circle`);
+  if (visited.includes(to.href)) return refused(`redirects in a circle, to ${place}`);
   if (visited.length > maxRedirects) return refused(`more than ${maxRedirects} redirects; the last to ${place}`);
-  if (to.username !== '' || to.password !== '') return refused(`redirected to ${place} with a password in its URL`);
+  if (to.username !== '' || to.password !== '') return refused(`redirects to ${place} with a password in its URL`);
   // Only who began on loopback without TLS may stay there without it.
   const stays = isLoopbackUrl(new URL(from)) && !from.startsWith('https:') && isLoopbackUrl(to);
   if (to.protocol !== 'https:' && !(stays && to.protocol === 'http:')) {
-    return refused(`redirected to ${place}, which is not https`);
+    return refused(`redirects to ${place}, which is not https`);
   }
   if (!haveOneOwner(new URL(from).hostname, to.hostname)) {
-    return refused(`redirected to another owner's host, ${place}; if that is meant, name its URL as the source`);
+    return refused(`redirects to another owner's host, ${place}; if that is meant, name its URL as the source`);
   }
   return { ok: true, value: to.href };
 }

@@ -42,6 +42,8 @@ export interface RangeFeedDeps {
   readonly now: () => number;
   /** From 0 up to 1. */
   readonly random: () => number;
+  /** Calls again and again, so many milliseconds apart, until what it gives back is called; a timer unless given. */
+  readonly every?: (ms: number, run: () => Promise<void>) => () => void;
   /** Told of other ranges than before, which are to be in force from now on. */
   readonly onRanges: (held: HeldRanges) => void;
 }
@@ -79,7 +81,7 @@ const dayMs = 86_400_000;
 export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps): RangeFeed {
   const { cloud, ranges, ruleTags } = options;
   const { cacheDir } = ranges;
-  const { log, now } = deps;
+  const { log, now, every = byTimer } = deps;
   const isIdle = ruleTags.size === 0;
   const found = isIdle
     ? { held: null, notes: [] }
@@ -95,11 +97,11 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
   });
   let succeeded: boolean | null = null;
   let running: Promise<RefreshOutcome> | null = null;
-  let isLooking = false;
+  let looking: Promise<void> | null = null;
   let staleSaidMs = -Infinity;
   let cacheFaultSaid: string | null = null;
   let seen: string | null = null;
-  let timer: NodeJS.Timeout | undefined;
+  let stopLooking = (): void => undefined;
   const stopping = new AbortController();
 
   const take = (next: HeldRanges): void => {
@@ -159,7 +161,9 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
   };
 
   const refresh = (force: boolean): Promise<RefreshOutcome> => {
-    running ??= refreshOnce(force).finally(() => (running = null));
+    // Who insists gets a refresh that insists, after one that does not.
+    if (running !== null) return force ? running.then(() => refresh(true)) : running;
+    running = refreshOnce(force).finally(() => (running = null));
     return running;
   };
 
@@ -179,20 +183,22 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
     take(next);
   };
 
-  const look = async (): Promise<void> => {
-    if (isLooking) return;
-    isLooking = true;
-    try {
-      await adopt().catch((error: Error) => log.warn('ranges_ignored', {}, `the cache was not read: ${error.message}`));
-      if (now() >= clock.dueMs && !stopping.signal.aborted) await refresh(false);
-      if (clock.isStale(now()) && now() - staleSaidMs >= dayMs) {
-        staleSaidMs = now();
-        const since = clock.freshMs === null ? null : new Date(clock.freshMs).toISOString();
-        log.warn('ranges_stale', { since }, `no refresh has succeeded for over ${ranges.staleAfterDays} days`);
-      }
-    } finally {
-      isLooking = false;
+  const lookOnce = async (): Promise<void> => {
+    await adopt().catch((error: Error) => {
+      if (!stopping.signal.aborted) log.warn('ranges_ignored', {}, `the cache was not read: ${error.message}`);
+    });
+    if (stopping.signal.aborted) return;
+    if (now() >= clock.dueMs) await refresh(false);
+    if (clock.isStale(now()) && now() - staleSaidMs >= dayMs) {
+      staleSaidMs = now();
+      const since = clock.freshMs === null ? null : new Date(clock.freshMs).toISOString();
+      log.warn('ranges_stale', { since }, `no refresh has succeeded for over ${ranges.staleAfterDays} days`);
     }
+  };
+
+  const look = (): Promise<void> => {
+    looking ??= lookOnce().finally(() => (looking = null));
+    return looking;
   };
 
   return {
@@ -200,14 +206,12 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
       return held;
     },
     start() {
-      if (isIdle) return;
-      timer = setInterval(() => void look(), lookMs);
-      timer.unref();
+      if (!isIdle) stopLooking = every(lookMs, look);
     },
     async stop() {
-      clearInterval(timer);
+      stopLooking();
       stopping.abort();
-      await running;
+      await Promise.all([looking, running]);
     },
     refresh: ({ force = false } = {}) => refresh(force),
     status: () => ({
@@ -245,4 +249,10 @@ async function stampOf(path: string): Promise<string | null> {
   } catch {
     return null;
   }
+}
+
+/** Keeps no process alive: when all listeners are closed there is nothing left to do. */
+function byTimer(ms: number, run: () => Promise<void>): () => void {
+  const timer = setInterval(() => void run(), ms).unref();
+  return () => clearInterval(timer);
 }

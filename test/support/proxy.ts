@@ -1,6 +1,6 @@
 /** A whole proxy in this process, over a configuration and a list given as text, its log lines kept. */
 import { startApp } from '../../src/app.ts';
-import type { App } from '../../src/app.ts';
+import type { App, RangesDeps } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { ExchangeRecord } from '../../src/proxy/exchange.ts';
 import type { ResolverDeps } from '../../src/proxy/resolve.ts';
@@ -27,6 +27,8 @@ export interface TestProxyOptions {
   readonly resolver?: ResolverDeps;
   /** Where it listens; a free port of 127.0.0.1 unless a test needs to know the port before. */
   readonly listen?: string;
+  /** Where datacenter ranges are; none unless given. */
+  readonly ranges?: RangesDeps;
 }
 
 /** Names of a hosts-like table that the proxy looks up: no DNS unless `resolver` says so. */
@@ -71,6 +73,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
     serviceLog: { info: say('info'), warn: say('warn'), error: say('error') },
     machine: createMachine(),
     resolver: options.resolver ?? { servers: ['127.0.0.1:9'], hostsFile: '/nonexistent' },
+    ...(options.ranges && { ranges: options.ranges }),
   });
   return {
     app,

@@ -1,0 +1,26 @@
+/** A refresh as a test asks for it, over a publisher and a folder of its own. */
+import type { RefreshRequest } from '../../src/state/ranges-refresh.ts';
+import type { RangesPublisher } from './ranges-publisher.ts';
+import type { TempFolder } from './temp-folder.ts';
+
+export const mebibyte = 1024 * 1024;
+
+/** Everything as a proxy of the public cloud with `ranges.source: auto` would ask; `changes` go on top. */
+export function rangesRequest(
+  publisher: RangesPublisher,
+  folder: TempFolder,
+  changes: Partial<RefreshRequest> = {},
+): RefreshRequest {
+  return {
+    source: { type: 'auto' },
+    cloud: 'public',
+    cacheDir: folder.path,
+    wantedTags: ['Storage', 'AzureBackup'],
+    maxShrinkPercent: 40,
+    force: false,
+    held: null,
+    endpoints: publisher.endpoints,
+    budget: { timeoutMs: 10_000, maxBytes: 64 * mebibyte },
+    ...changes,
+  };
+}
