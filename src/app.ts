@@ -10,6 +10,8 @@ import { createPolicy } from './policy/policy.ts';
 import type { RangesDocument } from './policy/ranges/document.ts';
 import type { Ranges } from './policy/rule-index.ts';
 import { createExchangeRegistry } from './proxy/exchange.ts';
+import { probeLargeReads } from './proxy/large-reads-probe.ts';
+import { createLargeReads } from './proxy/large-reads.ts';
 import type { ResolverDeps } from './proxy/resolve.ts';
 import { createResolve } from './proxy/resolve.ts';
 import { productName } from './proxy/respond.ts';
@@ -123,6 +125,7 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
     resolve: createResolve(deps.resolver),
     machine: deps.machine,
     verifier,
+    largeReads: createLargeReads(await probeLargeReads()),
     // The instance is part of the name: two of these proxies in a row are no loop.
     viaName: `${productName}-${randomBytes(4).toString('hex')}`,
     onBug: (error, id) => deps.serviceLog.error('internal_error', { id, error }),

@@ -1,6 +1,7 @@
 /** Carries bytes both ways between two connected sockets until both sides are done, keeping half-closes and resets. */
 import type { Socket } from 'node:net';
 import type { EndedBy } from './exchange.ts';
+import type { LargeReads } from './large-reads.ts';
 import { lingeringClose } from './respond.ts';
 
 export interface RelayOptions {
@@ -13,12 +14,26 @@ export interface RelayOptions {
   readonly counts: { bytesUp: number; bytesDown: number };
   /** Bytes the client sent before the relay began; they go first. */
   readonly early: readonly Buffer[];
+  readonly largeReads: LargeReads;
+}
+
+/** One side of the relay. Its socket is made anew over the same connection once its reads are large. */
+interface Side {
+  readonly name: 'client' | 'destination';
+  socket: Socket;
+  readonly count: (bytes: number) => void;
 }
 
 /** Relays until both sockets are closed; says which side, or what, ended it first. Never throws. */
-export function relay(client: Socket, destination: Socket, options: RelayOptions): Promise<EndedBy> {
+export function relay(clientSocket: Socket, destinationSocket: Socket, options: RelayOptions): Promise<EndedBy> {
   return new Promise((resolve) => {
-    const { counts, signal } = options;
+    const { counts, signal, largeReads } = options;
+    const client: Side = { name: 'client', socket: clientSocket, count: (bytes) => (counts.bytesUp += bytes) };
+    const destination: Side = {
+      name: 'destination',
+      socket: destinationSocket,
+      count: (bytes) => (counts.bytesDown += bytes),
+    };
     let endedBy: EndedBy | null = null;
     let isHalfClosed = false;
     let lastMove = performance.now();
@@ -26,8 +41,8 @@ export function relay(client: Socket, destination: Socket, options: RelayOptions
 
     const finish = (reason: EndedBy) => {
       endedBy ??= reason;
-      client.destroy();
-      destination.destroy();
+      client.socket.destroy();
+      destination.socket.destroy();
     };
     const onAbort = () => finish((signal.reason as EndedBy | undefined) ?? 'error');
 
@@ -40,56 +55,95 @@ export function relay(client: Socket, destination: Socket, options: RelayOptions
     };
     let timer = setTimeout(checkIdle, Math.min(options.idleMs, options.halfCloseMs));
 
-    const carry = (from: Socket, to: Socket, side: EndedBy, count: (bytes: number) => void) => {
-      from.on('data', (bytes: Buffer) => {
+    const carry = (from: Side, to: Side) => {
+      const onWritten = () => {
+        if (to.socket.writableLength === 0) from.socket.resume();
+      };
+      const onBytes = (bytes: Buffer, isLent: boolean) => {
         lastMove = performance.now();
-        count(bytes.length);
+        from.count(bytes.length);
         // A side that is gone takes nothing; what still comes for it is read and dropped.
-        if (!to.write(bytes) && !to.destroyed) from.pause();
-      });
-      to.on('drain', () => {
-        lastMove = performance.now();
-        from.resume();
-      });
-      from.on('end', () => {
-        endedBy ??= side;
-        isHalfClosed = true;
-        lastMove = performance.now();
-        to.end();
-      });
-      from.on('error', () => {
-        endedBy ??= side;
-        // A reset is passed on as one. But what came before an orderly end is owed to the other side, whole: the
-        // reset is then only the answer to what that side said too late.
-        if (to.destroyed || !from.readableEnded) to.resetAndDestroy();
-        else if (to.writableFinished) lingeringClose(to);
-        else to.once('finish', () => lingeringClose(to));
-      });
-      from.on('close', () => {
-        if (!to.writableEnded && !to.destroyed) to.destroy();
-        if (--openSockets > 0) return;
-        clearTimeout(timer);
-        signal.removeEventListener('abort', onAbort);
-        resolve(endedBy ?? side);
-      });
+        if (to.socket.destroyed) return;
+        const hasRoom = isLent ? to.socket.write(bytes, onWritten) : to.socket.write(bytes);
+        // Lent memory is read into again as soon as the reading goes on: not before all of it is written.
+        if (!hasRoom || (isLent && to.socket.writableLength > 0)) from.socket.pause();
+      };
+      const listeners: readonly (readonly [string, (bytes: Buffer) => void])[] = [
+        [
+          'data',
+          (bytes: Buffer) => {
+            onBytes(bytes, false);
+            if (largeReads.isFull(bytes)) process.nextTick(enlarge);
+          },
+        ],
+        [
+          'drain',
+          () => {
+            lastMove = performance.now();
+            to.socket.resume();
+          },
+        ],
+        [
+          'end',
+          () => {
+            endedBy ??= from.name;
+            isHalfClosed = true;
+            lastMove = performance.now();
+            to.socket.end();
+          },
+        ],
+        [
+          'error',
+          () => {
+            endedBy ??= from.name;
+            // A reset is passed on as one. But what came before an orderly end is owed to the other side, whole: the
+            // reset is then only the answer to what that side said too late.
+            const other = to.socket;
+            if (other.destroyed || !from.socket.readableEnded) other.resetAndDestroy();
+            else if (other.writableFinished) lingeringClose(other);
+            else other.once('finish', () => lingeringClose(other));
+          },
+        ],
+        [
+          'close',
+          () => {
+            if (!to.socket.writableEnded && !to.socket.destroyed) to.socket.destroy();
+            if (--openSockets > 0) return;
+            clearTimeout(timer);
+            signal.removeEventListener('abort', onAbort);
+            resolve(endedBy ?? from.name);
+          },
+        ],
+      ];
+      const enlarge = () => {
+        const old = from.socket;
+        const taken = largeReads.takeOver(old, onBytes);
+        if (!taken) return;
+        for (const [event, listener] of listeners) old.off(event, listener);
+        from.socket = taken;
+        for (const [event, listener] of listeners.slice(1)) taken.on(event, listener);
+        if (!old.isPaused()) taken.resume();
+      };
+      for (const [event, listener] of listeners) from.socket.on(event, listener);
     };
 
-    carry(client, destination, 'client', (bytes) => (counts.bytesUp += bytes));
-    carry(destination, client, 'destination', (bytes) => (counts.bytesDown += bytes));
+    carry(client, destination);
+    carry(destination, client);
     for (const bytes of options.early) {
       counts.bytesUp += bytes.length;
-      destination.write(bytes);
+      destination.socket.write(bytes);
     }
-    if (client.destroyed || destination.destroyed) finish(client.destroyed ? 'client' : 'destination');
+    if (client.socket.destroyed || destination.socket.destroyed)
+      finish(client.socket.destroyed ? 'client' : 'destination');
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
-    if (destination.writableNeedDrain) client.pause();
-    else client.resume();
-    destination.resume();
-    if (client.readableEnded) {
+    if (destination.socket.writableNeedDrain) client.socket.pause();
+    else client.socket.resume();
+    destination.socket.resume();
+    if (client.socket.readableEnded) {
       isHalfClosed = true;
       endedBy ??= 'client';
-      destination.end();
+      destination.socket.end();
     }
   });
 }

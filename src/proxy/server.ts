@@ -12,12 +12,14 @@ import { keepAliveProbeMs } from './dial.ts';
 import type { Exchange, ExchangeRegistry } from './exchange.ts';
 import type { ForwardDeps } from './forward.ts';
 import { createForward } from './forward.ts';
+import type { LargeReads } from './large-reads.ts';
 import { malformedHead } from './malformed-head.ts';
 import { createRefuser } from './refuse-connection.ts';
 import { lingeringClose } from './respond.ts';
 import { serveTunnel } from './tunnel.ts';
 
 export interface ServerDeps extends Omit<ForwardDeps, 'open'> {
+  readonly largeReads: LargeReads;
   readonly current: () => Snapshot;
   readonly exchanges: ExchangeRegistry;
 }

@@ -14,6 +14,7 @@ import type { Exchange } from './exchange.ts';
 import { enderOf, explainFailure } from './failure.ts';
 import type { HeldClient } from './hold.ts';
 import { holdClient } from './hold.ts';
+import type { LargeReads } from './large-reads.ts';
 import { maxHelloBytes, peekClientHello } from './peek.ts';
 import type { Destination, ReachDeps } from './reach.ts';
 import { noteWouldDeny, reach, refusal } from './reach.ts';
@@ -23,6 +24,7 @@ import { lingeringClose, refuseOnSocket } from './respond.ts';
 export interface TunnelDeps extends ReachDeps {
   readonly verifier: Verifier;
   readonly open: (kind: 'tunnel', socket: Socket, client: Address) => Exchange;
+  readonly largeReads: LargeReads;
   readonly onBug: (error: unknown, id: string) => void;
 }
 
@@ -56,7 +58,7 @@ export async function serveTunnel(
     isEstablished = true;
     record.status = 200;
     const isOpen = await admitServerName(exchange, question, destination, held, deps);
-    const endedBy = isOpen ? await carry(exchange, socket, destination, held) : 'client';
+    const endedBy = isOpen ? await carry(exchange, socket, destination, held, deps.largeReads) : 'client';
     if (!isOpen) {
       socket.destroy();
       destination.socket.destroy();
@@ -102,7 +104,7 @@ async function admitServerName(
   return true;
 }
 
-function carry(exchange: Exchange, socket: Socket, destination: Destination, held: HeldClient) {
+function carry(exchange: Exchange, socket: Socket, destination: Destination, held: HeldClient, largeReads: LargeReads) {
   const { limits } = exchange.snapshot.config;
   const early = held.release();
   exchange.startTunnel();
@@ -112,6 +114,7 @@ function carry(exchange: Exchange, socket: Socket, destination: Destination, hel
     signal: exchange.signal,
     counts: exchange.record,
     early,
+    largeReads,
   });
 }
 
