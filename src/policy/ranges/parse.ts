@@ -46,7 +46,7 @@ function readJson(text: string): Result<RangesDocument> {
 }
 
 function isHtml(start: string): boolean {
-  return /^(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]*?-->\s*)*<(?:!doctype\s+html|html|head|body|script|title|meta)\b/i.test(
+  return /^(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->)[^])*-->\s*)*<(?:!doctype\s+html|html|head|body|script|title|meta)\b/i.test(
     start,
   );
 }

@@ -30,6 +30,23 @@ describe('a text that is no document is refused in one line that says what it is
   });
 });
 
+test('texts made to be slow are refused as quickly as others', () => {
+  const hostile = [
+    '<!-- a -->'.repeat(400),
+    `{"values":${'['.repeat(300_000)}`,
+    `{"values":${'[]'.repeat(100_000)}`,
+    `<AzurePublicIpAddresses ${Array.from({ length: 20_000 }, (_, at) => `a${at}=""`).join(' ')}`,
+    `<AzurePublicIpAddresses>${'<Region Name="a">'.repeat(100_000)}`,
+    `# tag: ${' '.repeat(300_000)}a`,
+    `20.1.0.0/16\n${' '.repeat(300_000)}#`,
+    `1${'0'.repeat(300_000)}`,
+    `::/${'1'.repeat(300_000)}`,
+  ];
+  const start = performance.now();
+  for (const text of hostile) expect(refusal(text)).toMatch(/^[\x20-\x7e]{1,300}$/);
+  expect(performance.now() - start).toBeLessThan(5000);
+});
+
 describe('JSON with a fault is refused with its place', () => {
   test.each(
     [
