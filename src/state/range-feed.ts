@@ -2,7 +2,7 @@
  * Keeps the datacenter ranges of a running proxy fresh: what it begins with, when it asks again, what it says. A
  * refresh that fails leaves what is held in force, and without any ranges a tag matches nothing.
  */
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import type { Cloud, Config } from '../config/config.ts';
 import { countPrefixes } from '../address/flat-prefixes.ts';
 import type { RangesSource } from '../config/ranges-source.ts';
@@ -83,6 +83,7 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
   const { cacheDir } = ranges;
   const { log, now, every = byTimer } = deps;
   const isIdle = ruleTags.size === 0;
+  let seen = isIdle ? null : stampOf(cacheFile(cacheDir, cloud));
   const found = isIdle
     ? { held: null, notes: [] }
     : findRanges({ cacheDir, cloud, ruleTags, listFolder: options.listFolder });
@@ -100,7 +101,6 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
   let looking: Promise<void> | null = null;
   let staleSaidMs = -Infinity;
   let cacheFaultSaid: string | null = null;
-  let seen: string | null = null;
   let stopLooking = (): void => undefined;
   const stopping = new AbortController();
 
@@ -156,7 +156,7 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
     if (held !== null && provenance !== null) held = { ...held, provenance };
     say(outcome);
     if (outcome.ranges !== null) take(outcome.ranges);
-    seen = await stampOf(cacheFile(cacheDir, cloud));
+    seen = stampOf(cacheFile(cacheDir, cloud));
     return outcome;
   };
 
@@ -169,7 +169,7 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
 
   /** Takes what `ranges refresh`, or another proxy over the same folder, has put into the cache. */
   const adopt = async (): Promise<void> => {
-    const stamp = await stampOf(cacheFile(cacheDir, cloud));
+    const stamp = stampOf(cacheFile(cacheDir, cloud));
     if (stamp === null || stamp === seen || running !== null) return;
     seen = stamp;
     const report = await deps.offload({ kind: 'read', cacheDir, cloud }, stopping.signal);
@@ -242,9 +242,9 @@ function timeOf(text: string | null | undefined): number | null {
 }
 
 /** What changes when a file is replaced; null where there is none. */
-async function stampOf(path: string): Promise<string | null> {
+function stampOf(path: string): string | null {
   try {
-    const { ino, size, mtimeMs } = await stat(path);
+    const { ino, size, mtimeMs } = statSync(path);
     return `${ino} ${size} ${mtimeMs}`;
   } catch {
     return null;

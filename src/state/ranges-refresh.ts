@@ -96,7 +96,11 @@ async function take(source: RangeSource, request: RefreshRequest, now: Date): Pr
   const read = readDocument(fetched);
   if (!read.ok) return { ok: false, message: `${fetched.place}: ${read.message}` };
   const guarded = guardRanges(read.value, held?.document ?? null, request);
-  if (!guarded.ok) return { ok: false, message: `${fetched.place}: ${guarded.message}` };
+  if (!guarded.ok) {
+    const isForcible = guardRanges(read.value, held?.document ?? null, { ...request, force: true }).ok;
+    const remedy = isForcible ? '; if that is right, `ranges refresh --force` takes it' : '';
+    return { ok: false, message: `${fetched.place}: ${guarded.message}${remedy}` };
+  }
   const { document, warnings } = guarded;
   const { place, etag } = fetched;
   const { date, changeNumber } = document;
