@@ -82,7 +82,7 @@ function createFeed(folder: TempFolder, options: { rules?: readonly string[]; an
     isLooking: () => look !== null,
     events: () => said.map(([, event]) => event),
     /** Lets so much time go by, then lets the feed look at the clock. */
-    async after(ms: number): Promise<void> {
+    after: async (ms: number): Promise<void> => {
       nowMs += ms;
       await look?.();
     },
