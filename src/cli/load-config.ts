@@ -1,5 +1,5 @@
 /** Finds the configuration and reads it from disk, for every command the same. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.ts';
@@ -21,8 +21,13 @@ export function findConfigFile(option: string | undefined): string | null {
 }
 
 /** What this machine and this installation bring to a configuration. */
-export async function thisMachine(): Promise<Pick<LoadOptions, 'listFolder' | 'cloud' | 'networks' | 'knownTags'>> {
-  return { listFolder, cloud: await detectCloud(), networks: () => ownSubnets(), knownTags };
+export async function thisMachine(): Promise<Omit<LoadOptions, 'file' | 'readFile'>> {
+  return { listFolder, cloud: await detectCloud(), networks: () => ownSubnets(), knownTags, fileMode };
+}
+
+/** Windows has permissions of another kind, which these bits do not tell. */
+function fileMode(path: string): number | null {
+  return process.platform === 'win32' ? null : (statSync(path, { throwIfNoEntry: false })?.mode ?? null);
 }
 
 /** The tags of the ranges that this configuration begins with, from the cache or embedded. */

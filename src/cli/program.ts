@@ -7,6 +7,7 @@ import { findConfigFile } from './load-config.ts';
 import { runRangesDiff } from './ranges-diff.ts';
 import { runRangesQuery, runRangesRefresh, runRangesStatus } from './ranges.ts';
 import { serve } from './serve.ts';
+import { runUsersAdd, runUsersList, runUsersRemove, runUsersVerify } from './users.ts';
 import { describeVersion } from './version.ts';
 
 interface SharedOptions {
@@ -113,6 +114,34 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option('--format <formats>', 'nsg, json or text; several with commas', 'nsg')
     .action(async ({ tag, format }: { tag: string[]; format: string }, command: Command) => {
       code = await runRangesQuery(shared(command), { command: 'export', tags: tag, format });
+    });
+  const users = program.command('users').description('who may sign in: the users file of the configuration');
+  users
+    .command('add')
+    .description('add a user or change a password, read from the terminal or two lines of standard input')
+    .argument('<name>', 'the user')
+    .action(async (name: string, _options, command: Command) => {
+      code = await runUsersAdd(shared(command), name);
+    });
+  users
+    .command('remove')
+    .description('take a user out')
+    .argument('<name>', 'the user')
+    .action(async (name: string, _options, command: Command) => {
+      code = await runUsersRemove(shared(command), name);
+    });
+  users
+    .command('list')
+    .description('print the users and how their passwords are stored')
+    .action(async (_options, command: Command) => {
+      code = await runUsersList(shared(command));
+    });
+  users
+    .command('verify')
+    .description('tell whether a password is right, read from the terminal or a line of standard input')
+    .argument('<name>', 'the user')
+    .action(async (name: string, _options, command: Command) => {
+      code = await runUsersVerify(shared(command), name);
     });
   program
     .command('version')

@@ -19,5 +19,6 @@ export function hashBcrypt(password: string): string {
   if (Buffer.byteLength(password) > maxBcryptBytes) {
     throw new RangeError(`a password has at most ${maxBcryptBytes} bytes: bcrypt reads no further`);
   }
-  return hashSync(password, cost);
+  // The same algorithm by the name under which Apache's tools know it.
+  return hashSync(password, cost).replace('$2b$', () => '$2y$');
 }
