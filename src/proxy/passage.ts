@@ -69,6 +69,7 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
     signal.addEventListener('abort', onAbort, { once: true });
     const stall = watchStall(request.socket, destination, snapshot.config.limits, onStall);
     destination.on('error', () => {});
+    if (signal.aborted) return onAbort();
 
     const begin = (incoming: IncomingMessage) => {
       const { rawHeaders, httpVersion, statusCode: status = 0 } = incoming;
@@ -86,7 +87,7 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       record.status = status;
       response.once('finish', () => settle(null));
       incoming.pipe(response);
-      if (incoming.readableLength === 0) response.flushHeaders();
+      if (incoming.readableLength === 0 && !incoming.complete) response.flushHeaders();
     };
 
     try {
