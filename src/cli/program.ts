@@ -4,6 +4,8 @@ import { Command, CommanderError } from 'commander';
 import { runCheck } from './check.ts';
 import { runExplain } from './run-explain.ts';
 import { findConfigFile } from './load-config.ts';
+import type { CommandDescription } from './logs-commands.ts';
+import { logsCommands, whyCommand } from './logs-commands.ts';
 import { runRangesDiff } from './ranges-diff.ts';
 import { runRangesQuery, runRangesRefresh, runRangesStatus } from './ranges.ts';
 import { serve } from './serve.ts';
@@ -115,6 +117,18 @@ export async function run(argv: readonly string[]): Promise<number> {
     .action(async ({ tag, format }: { tag: string[]; format: string }, command: Command) => {
       code = await runRangesQuery(shared(command), { command: 'export', tags: tag, format });
     });
+  const describe = (parent: Command, { usage, description, options, run }: CommandDescription) => {
+    const command = parent.command(usage).description(description);
+    for (const [flags, text] of options) command.option(flags, text);
+    command.action(async () => {
+      code = await run(shared(command), command.args, command.opts());
+    });
+  };
+  const logs = program
+    .command('logs')
+    .description('read access logs: files, `-`, or the configured one and its rotated ones');
+  for (const command of logsCommands) describe(logs, command);
+  describe(program, whyCommand);
   const users = program.command('users').description('who may sign in: the users file of the configuration');
   users
     .command('add')

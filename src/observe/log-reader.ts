@@ -48,7 +48,8 @@ async function readSource(
   { filter, onRecord, onProgress }: ReadLogsOptions,
   reading: { records: number; bad: number; firstBad: string | null },
 ): Promise<void> {
-  const { marker } = filter;
+  const { marker, since } = filter;
+  const sinceText = since === null ? '' : new Date(since).toISOString();
   let lines = 0;
   let bytes = 0;
   const noteBad = () => {
@@ -59,6 +60,7 @@ async function readSource(
     (line) => {
       lines += 1;
       if (line === '' || (marker !== null && !line.includes(marker))) return;
+      if (isBefore(line, sinceText)) return;
       const record = parseLogLine(line);
       if (record === 'bad') noteBad();
       else if (record !== 'other' && filter.passes(record)) {
@@ -79,4 +81,16 @@ async function readSource(
   } finally {
     splitter.end();
   }
+}
+
+const timeKey = '"time":"';
+
+/** Whether a JSON line is older than that, told from its first bytes: most of a long log need not be parsed. */
+function isBefore(line: string, sinceText: string): boolean {
+  if (sinceText === '' || !line.startsWith('{"level":"')) return false;
+  const key = line.indexOf(timeKey, 10);
+  const at = key + timeKey.length;
+  return (
+    key > 0 && key < 32 && line[at + sinceText.length] === '"' && line.slice(at, at + sinceText.length) < sinceText
+  );
 }

@@ -52,8 +52,8 @@ const advice: Readonly<Partial<Record<Reason, string>>> = {
 /** Finds the remedy of a refused or failed line; the rules in force at the time are not asked for again. */
 export function remedyFor(refused: Refused): Remedy {
   const { reason, hint } = refused;
-  const target = refused.target ?? 'TARGET';
-  const explain = `\`lockdown-proxy explain ${target} --from ${refused.client}\``;
+  const question = questionOf(refused);
+  const explain = `\`lockdown-proxy explain ${explainable(refused)} --from ${question?.client.text ?? 'CLIENT'}\``;
   if (!isReason(reason)) return { rule: null, advice: `the line has no reason; ${explain} decides it anew` };
   if (hint !== null) return { rule: null, advice: hint };
   if (advice[reason] !== undefined) return { rule: null, advice: advice[reason] };
@@ -61,7 +61,6 @@ export function remedyFor(refused: Refused): Remedy {
     const which = refused.ruleText === null ? 'it' : `"${refused.ruleText}" at ${refused.rule}`;
     return { rule: null, advice: `a deny always wins: take away or narrow ${which}` };
   }
-  const question = questionOf(refused);
   if (question === null) return { rule: null, advice: `${explain} says what would allow it` };
   const judged = judgedOf(question, refused);
   const needsAddress = reason === 'address_private' || reason === 'address_outside_ranges';
@@ -72,6 +71,12 @@ export function remedyFor(refused: Refused): Remedy {
 
 function isReason(text: string | null): text is Reason {
   return text !== null && Object.hasOwn(answers, text);
+}
+
+/** What may be copied into a shell: a log may come from anywhere. */
+function explainable({ kind, target, path }: Refused): string {
+  const asked = kind === 'forward' ? `http://${target}${path ?? ''}` : (target ?? '');
+  return /^[\w.:/[\]%-]+$/.test(asked) ? asked : 'TARGET';
 }
 
 /** The line as the question that was decided; null where its target cannot be read. */
