@@ -89,6 +89,9 @@ test('the connect budget is for all addresses together, however many a name has'
   await using dns = await createDnsServer();
   await using hole = await createBlackHole('0.0.0.0');
   const addresses = Array.from({ length: 40 }, (_, index) => `127.0.1.${index + 1}`);
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
   dns.set('many.test', 'A', addresses);
   await using proxy = await startProxy({
     config: `${plainLoopback}limits: { connectMs: 700 }`,
@@ -100,6 +103,9 @@ test('the connect budget is for all addresses together, however many a name has'
   const record = await proxy.record();
   expect(record).toMatchObject({ reason: 'connect_timeout', status: 504 });
   expect(record.durationMs).toBeLessThan(2000);
+  process.off('warning', onWarning);
+  // Listeners that pile up on a socket or a signal, one an address, would be warned of.
+  expect(warnings).toEqual([]);
 });
 
 test('a stop while a destination does not answer ends the attempt with 503', async () => {

@@ -25,7 +25,7 @@ export interface TestProxyOptions {
   /** The allowlist, line by line. */
   readonly rules?: readonly string[];
   readonly resolver?: ResolverDeps;
-  /** Where it listens; a free port of 127.0.0.1 unless a test needs to know the port before. */
+  /** Where it listens: a free port of 127.0.0.1 unless this says otherwise. */
   readonly listen?: string;
   /** Where datacenter ranges are; none unless given. */
   readonly ranges?: RangesDeps;

@@ -48,10 +48,7 @@ test('a client that does not read holds a download back until the idle timer end
 
 test('bytes sent before the 200 are held up to a limit, and the rest waits in the client', async () => {
   await using destination = await createDestination((wire) => wire.socket.pause());
-  await using proxy = await startProxy({
-    config: `${plainLoopback}limits: { idleMs: 400 }`,
-    rules: [`ip:127.0.0.1:${destination.port}`],
-  });
+  await using proxy = await startProxy({ config: plainLoopback, rules: [`ip:127.0.0.1:${destination.port}`] });
   await using tunnel = await openTunnel(proxy.port, `127.0.0.1:${destination.port}`, {
     early: large.subarray(0, 2 * megabyte),
   });

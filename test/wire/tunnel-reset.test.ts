@@ -9,6 +9,8 @@ import { startProxy } from '../support/proxy.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { admitLoopback, openTunnel, plainLoopback } from '../support/tunnel.ts';
 
+const large = Buffer.alloc(1024 * 1024, 'The quick brown fox. ');
+
 /** Waits for something that a reset brings about, and holds that it took less than a second. */
 async function withinASecond<T>(event: Promise<T>): Promise<T> {
   const started = performance.now();
@@ -87,6 +89,24 @@ test('a destination that resets its tunnel resets the client', async () => {
   expect(await withinASecond(tunnel.wire.closed)).toBe('reset');
   expect(await onlyRecord(proxy)).toMatchObject({ verdict: 'allow', endedBy: 'destination', bytesUp: 5, bytesDown: 0 });
 });
+
+test.for(['client', 'destination'] as const)(
+  'a reset by the %s in the middle of large transfers is passed on',
+  async (by) => {
+    await using destination = await createDestination(async (wire) => {
+      for (;;) await wire.write(large);
+    });
+    await using proxy = await startProxy({ config: plainLoopback, rules: [`ip:127.0.0.1:${destination.port}`] });
+    await using tunnel = await openTunnel(proxy.port, `127.0.0.1:${destination.port}`);
+    const far = await destination.connection();
+    tunnel.wire.socket.write(large);
+    await Promise.all([tunnel.contentOf(20 * large.length), far.until(large.length)]);
+    const [resetting, other] = by === 'client' ? [tunnel.wire, far] : [far, tunnel.wire];
+    resetting.reset();
+    expect(await withinASecond(other.closed)).toBe('reset');
+    expect(await onlyRecord(proxy)).toMatchObject({ verdict: 'allow', endedBy: by, bytesUp: large.length });
+  },
+);
 
 test('a destination that resets as soon as it has accepted ends the tunnel, not the proxy', async () => {
   await using destination = await createDestination((wire) => wire.reset());

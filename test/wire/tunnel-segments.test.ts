@@ -13,7 +13,7 @@ import type { Wire } from '../support/wire.ts';
 
 /** What one side sends, in which pieces, and how it reads. */
 const side = fc.record({
-  bytes: fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 400_000 })),
+  bytes: fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 400_000 }), fc.constant(3_000_000)),
   pieces: fc.array(fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 90_000 })), {
     minLength: 1,
     maxLength: 12,
@@ -33,7 +33,7 @@ const exchange = fc.record({
   withHello: fc.boolean(),
 });
 
-const pool = randomBytes(500_000);
+const pool = randomBytes(4_000_000);
 const hello = buildClientHello({ serverName: null, recordBytes: 40 });
 
 /** Writes in the given pieces, again and again, with a turn of the event loop between them now and then. */
