@@ -27,8 +27,9 @@ const messageOf = (error: unknown) => (error instanceof Error ? error.message : 
 
 /** The peers that are here and asked for; says what would bring the others. */
 function choosePeers(options: BenchOptions, cacheFolder: string): readonly Peer[] {
-  const wanted = listPeers(cacheFolder, options.workers, options.checkout).filter(
-    ({ name }) => name === product || name === 'direct' || (options.peers?.includes(name) ?? true),
+  const wanted = listPeers(cacheFolder, options).filter(
+    ({ name, role }) =>
+      name === product || role === 'none' || role === 'version' || (options.peers?.includes(name) ?? true),
   );
   const isHere = (peer: Peer) => peer.program !== null || peer.role === 'none';
   const missing = wanted.filter((peer) => !isHere(peer)).map(({ install }) => install ?? '');

@@ -18,14 +18,14 @@ export interface BenchOptions {
   readonly amounts: Amounts;
   /** Descriptors a process may open here. */
   readonly files: number;
-  /** The checkout of the product that is measured; null: this one. */
-  readonly checkout: string | null;
+  /** Other checkouts of the product, as `name=folder`, that are measured beside this one. */
+  readonly checkouts: readonly string[];
   /** A folder for a CPU profile of the product; null: none. */
   readonly profile: string | null;
 }
 
 export const usage = `npm run bench -- [--rounds N] [--only METRIC,..] [--peers NAME,..] [--workers N|auto]
-                 [--idle N] [--scale F] [--checkout FOLDER] [--profile FOLDER] [--json]
+                 [--idle N] [--scale F] [--also NAME=FOLDER].. [--profile FOLDER] [--json]
 
   --only     steps (${steps.join(', ')})
              or metrics (${metrics.map(({ id }) => id).join(', ')})
@@ -33,7 +33,7 @@ export const usage = `npm run bench -- [--rounds N] [--only METRIC,..] [--peers 
   --workers  processes (threads for haproxy) of each peer
   --idle     tunnels held open for the memory figure (5000)
   --scale    does so much more, or less, of everything in each round (1)
-  --checkout measures the product of another checkout, with its node_modules
+  --also     measures another checkout of the product beside this one, with its node_modules
   --profile  leaves a CPU profile of the product, taken while the rounds run
 `;
 
@@ -51,7 +51,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
       workers: { type: 'string', default: '1' },
       idle: { type: 'string', default: '5000' },
       scale: { type: 'string', default: '1' },
-      checkout: { type: 'string' },
+      also: { type: 'string', multiple: true, default: [] },
       profile: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -70,7 +70,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
     workers: values.workers === 'auto' ? availableParallelism() : readNumber('workers', values.workers, 1),
     json: values.json,
     files,
-    checkout: values.checkout ?? null,
+    checkouts: values.also,
     profile: values.profile ?? null,
     amounts: {
       tunnels: 4,

@@ -26,7 +26,7 @@ const say = (text: string) => void process.stdout.write(`${text}\n`);
 
 /** Resident kilobytes after each so many connections. */
 async function soak(total: number, every: number, folder: string): Promise<readonly number[]> {
-  const peer = listPeers(folder, 1).find(({ name }) => name === product);
+  const peer = listPeers(folder, { workers: 1, checkouts: [] }).find(({ name }) => name === product);
   if (!peer) throw new Error('the product is not in the list');
   const destination = await startDestination();
   const load = await startLoad();

@@ -8,9 +8,9 @@ import type { AclForm } from './acl.ts';
 
 /**
  * `proxy` is a forward proxy; `relay` stands in front of the destination; `none` is the destination itself; `bare` says
- * 200 and nothing else. Only the first compete.
+ * 200 and nothing else; `version` is the product of another checkout. Only the first compete.
  */
-export type Role = 'proxy' | 'relay' | 'none' | 'bare';
+export type Role = 'proxy' | 'relay' | 'none' | 'bare' | 'version';
 
 /** Everything a template or an argument may name as `$name`. */
 export interface Setting {
@@ -65,26 +65,35 @@ function debian(name: string, role: Role, acl: AclForm, template: string, args: 
   return { ...plain, name, role, acl, template, program: find(name), install: name, arguments: args };
 }
 
-/** The product first, then its peers; `cacheFolder` is where Node may keep compiled code between starts, `checkout` whose product is meant. */
-export function listPeers(cacheFolder: string, workers: number, checkout: string | null = null): readonly Peer[] {
+/** The product of a checkout. Only this one's competes; others stand beside it. */
+function lockdownProxy(name: string, role: Role, checkout: string, cacheFolder: string): Peer {
+  return {
+    ...plain,
+    name,
+    role,
+    program: process.execPath,
+    arguments: [...nodeFlags, join(checkout, 'src/main.ts'), 'serve', '--config', '$config'],
+    environment: { NODE_COMPILE_CACHE: cacheFolder },
+    template: 'lockdown-proxy.yaml',
+    acl: 'rules',
+  };
+}
+
+export interface PeerOptions {
+  readonly workers: number;
+  /** Other checkouts of the product, as `name=folder`. */
+  readonly checkouts: readonly string[];
+}
+
+/** The product first, then its peers; `cacheFolder` is where Node may keep compiled code between starts. */
+export function listPeers(cacheFolder: string, { workers, checkouts }: PeerOptions): readonly Peer[] {
   const isProxyChainThere = existsSync(here('../node_modules/proxy-chain/package.json'));
   return [
-    {
-      ...plain,
-      name: product,
-      role: 'proxy',
-      program: process.execPath,
-      arguments: [
-        ...nodeFlags,
-        join(checkout === null ? here('../../..') : resolve(checkout), 'src/main.ts'),
-        'serve',
-        '--config',
-        '$config',
-      ],
-      environment: { NODE_COMPILE_CACHE: cacheFolder },
-      template: 'lockdown-proxy.yaml',
-      acl: 'rules',
-    },
+    lockdownProxy(product, 'proxy', here('../../..'), cacheFolder),
+    ...checkouts.map((text) => {
+      const [name = '', folder = name] = text.split('=');
+      return lockdownProxy(name, 'version', resolve(folder), cacheFolder);
+    }),
     // More than one process of squid talks over /dev/shm and cannot stay a single one in the foreground.
     debian('squid', 'proxy', 'names', 'squid.conf', [workers > 1 ? '--foreground' : '-N', '-f', '$config']),
     debian('tinyproxy', 'proxy', 'expressions', 'tinyproxy.conf', ['-d', '-c', '$config']),
