@@ -55,6 +55,8 @@ export interface ExplainedAddress {
   readonly rule: string | null;
   readonly ruleText: string | null;
   readonly refusedFor: string | null;
+  /** Where the rule goes by service tags: the one that holds the address, and by which prefix. */
+  readonly range?: { readonly tag: string; readonly prefix: string };
 }
 
 export interface ExplainDeps {
@@ -91,7 +93,13 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
   const pending = decideTarget(policy, question);
   const known = target.address ? [target.address] : given;
   if (pending.verdict === 'refuse') {
-    return explainRefusal(described, question, pending, judgeRefused(policy, question, pending, known ?? [], machine));
+    return explainRefusal(
+      described,
+      question,
+      pending,
+      judgeRefused(policy, question, pending, known ?? [], machine),
+      policy,
+    );
   }
   let addresses: readonly Address[];
   try {
@@ -103,14 +111,14 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
     return { ...refused(described, failure, { advice }), verdict: 'error' };
   }
   const decision = judgeAddresses(policy, question, pending, addresses, machine);
-  if (decision.verdict === 'refuse') return explainRefusal(described, question, decision, decision.judged);
+  if (decision.verdict === 'refuse') return explainRefusal(described, question, decision, decision.judged, policy);
   const [first] = decision.addresses;
   const rule = first?.rule ?? null;
   const allowed = {
     ...described,
     phrase: null,
     ...placeOf(rule),
-    addresses: decision.judged.map(describe),
+    addresses: decision.judged.map((entry) => describe(entry, policy)),
     tlsServerName: !isForward && first && wantsServerName(policy, first) && !target.address ? target.host : null,
   };
   if (!decision.wouldDeny) return { ...allowed, verdict: 'allow', reason: null, fixRule: null, fix: null };
@@ -164,9 +172,10 @@ function explainRefusal(
   question: Question,
   refusal: Refusal,
   judged: readonly JudgedAddress[],
+  policy: Policy,
 ): Explanation {
   const remedy = narrowestRemedy(question, refusal, judged);
-  return { ...refused(asked, refusal, remedy), addresses: judged.map(describe) };
+  return { ...refused(asked, refusal, remedy), addresses: judged.map((entry) => describe(entry, policy)) };
 }
 
 function refused(asked: Asked, refusal: Refusal, remedy: { advice: string; rule?: string | null }): Explanation {
@@ -187,13 +196,25 @@ function placeOf(rule: Rule | null): Pick<Explanation, 'rule' | 'ruleText'> {
   return { rule: rule ? `${rule.file}:${rule.line}` : null, ruleText: rule?.text ?? null };
 }
 
-function describe(entry: JudgedAddress): ExplainedAddress {
+function describe(entry: JudgedAddress, policy: Policy): ExplainedAddress {
+  const range = entry.rule && findRange(entry.rule, entry.address, policy);
   return {
     address: entry.address.text,
     class: entry.class,
     ...placeOf(entry.rule),
     refusedFor: entry.refusedFor,
+    ...(range && { range }),
   };
+}
+
+/** The first of the rule's tags, its own or one it is `within`, that holds the address. */
+function findRange({ pattern, within }: Rule, address: Address, policy: Policy): ExplainedAddress['range'] | null {
+  for (const entry of [pattern, ...(within ?? [])]) {
+    if (entry.type !== 'tag') continue;
+    const prefix = policy.ranges.get(entry.tag.toLowerCase())?.find(address);
+    if (prefix) return { tag: entry.tag, prefix: formatPrefix(prefix) };
+  }
+  return null;
 }
 
 function addressOf(text: string, option: string): Address {
@@ -226,7 +247,8 @@ export function formatExplanation(explanation: Explanation): string {
   return `${lines.join('\n')}\n`;
 }
 
-function outcomeOf({ rule, refusedFor }: ExplainedAddress): string {
-  const by = rule === null ? '' : ` by ${rule}`;
+function outcomeOf({ rule, refusedFor, range }: ExplainedAddress): string {
+  const where = range ? ` (tag:${range.tag} holds it in ${range.prefix})` : '';
+  const by = rule === null ? '' : ` by ${rule}${where}`;
   return refusedFor === null ? `passes${by}` : `refused${by}, ${refusedFor}`;
 }

@@ -8,7 +8,9 @@ import type { LoadedConfig, LoadOptions } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import { detectCloud } from '../state/cloud.ts';
 import { ownSubnets } from '../state/machine.ts';
+import type { RangesDocument } from '../policy/ranges/document.ts';
 import { findRanges } from '../state/ranges-held.ts';
+import { tagsInRules } from '../state/ranges-wanted.ts';
 
 /** Where a package puts the configuration. */
 const packagedFile = '/etc/lockdown-proxy/config.yaml';
@@ -42,4 +44,12 @@ function knownTags({ cloud, ranges: { cacheDir } }: Config): KnownTags | null {
 /** Reads config and lists. @throws ConfigError with every fault */
 export async function loadFromDisk(file: string | null): Promise<LoadedConfig> {
   return loadConfig({ file, readFile: (path) => readFileSync(path, 'utf8'), ...(await thisMachine()) });
+}
+
+/** The datacenter ranges that a proxy started now would begin with; null where no rule names a tag, or there are none. */
+export function rangesOnDisk({ config, rules }: LoadedConfig): RangesDocument | null {
+  const { cloud, ranges } = config;
+  const ruleTags = tagsInRules(rules);
+  if (ruleTags.size === 0) return null;
+  return findRanges({ cacheDir: ranges.cacheDir, cloud, listFolder, ruleTags }).held?.document ?? null;
 }

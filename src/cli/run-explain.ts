@@ -6,7 +6,7 @@ import { createResolve } from '../proxy/resolve.ts';
 import { createMachine } from '../state/machine.ts';
 import type { ExplainOptions } from './explain.ts';
 import { OptionError, explain, formatExplanation } from './explain.ts';
-import { loadFromDisk } from './load-config.ts';
+import { loadFromDisk, rangesOnDisk } from './load-config.ts';
 
 export interface RunExplainOptions extends ExplainOptions {
   readonly config: string | null;
@@ -18,7 +18,7 @@ export interface RunExplainOptions extends ExplainOptions {
 export async function runExplain(options: RunExplainOptions): Promise<number> {
   try {
     const loaded = await loadFromDisk(options.config);
-    const { policy, config } = createSnapshot(loaded, 1);
+    const { policy, config } = createSnapshot(loaded, 1, rangesOnDisk(loaded));
     const machine = createMachine();
     for (const { address, port } of config.listen) machine.addListener(address, port);
     const resolve = createResolve();
