@@ -42,7 +42,8 @@ export function createLargeReads(isPossible: boolean = process.platform !== 'win
     takeOver(socket, onBytes) {
       const { _handle: handle } = socket as unknown as { _handle: object | null };
       if (!isPossible || !handle || socket.readableLength > 0 || socket.writableLength > 0) return null;
-      if (socket.destroyed || socket.readableEnded || socket.writableEnded) return null;
+      // Its `drain` may still be to come though all is written; whoever waits for it would wait for ever.
+      if (socket.destroyed || socket.readableEnded || socket.writableEnded || socket.writableNeedDrain) return null;
       let buffer = takeLarge();
       const giveBack = (canReuse: boolean) => {
         if (buffer === shared) return;
