@@ -25,6 +25,8 @@ export interface TestProxyOptions {
   /** The allowlist, line by line. */
   readonly rules?: readonly string[];
   readonly resolver?: ResolverDeps;
+  /** The lines of the users file that `auth: { usersFile: ./users }` names. */
+  readonly users?: readonly string[];
   /** Where it listens: a free port of 127.0.0.1 unless this says otherwise. */
   readonly listen?: string;
   /** Where datacenter ranges are; none unless given. */
@@ -36,6 +38,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
   const files: Readonly<Record<string, string>> = {
     '/test/config.yaml': `listen: ["${options.listen ?? '127.0.0.1:0'}"]\ncloud: public\nallowlist: ["./rules.txt"]\n${options.config ?? ''}\n`,
     '/test/rules.txt': `# rules\n${(options.rules ?? []).join('\n')}\n`,
+    '/test/users': `# users\n${(options.users ?? []).join('\n')}\n`,
   };
   const loaded = loadConfig({
     file: '/test/config.yaml',
