@@ -60,9 +60,6 @@ export function createForward(deps: ForwardDeps): Forward {
     const onBroken = () => exchange.abort(broken.reason as ProxyError);
     broken.addEventListener('abort', onBroken, { once: true });
     response.on('error', () => {});
-    response.once('close', () => {
-      if (!response.writableFinished) exchange.abort('client');
-    });
     try {
       const form = readRequest(request, record, viaName);
       broken.throwIfAborted();
