@@ -58,7 +58,7 @@ export interface Exchange {
   /** The tunnel flows: from here on the relay looks after the client socket's errors and end. */
   startTunnel(): void;
   /** Ends the exchange; calls after the first do nothing. */
-  close(endedBy: EndedBy): void;
+  close(endedBy: EndedBy | null): void;
 }
 
 /** What an exchange needs from outside; `onClose` gets each record exactly once. */

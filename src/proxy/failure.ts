@@ -43,9 +43,10 @@ export function explainFailure(
   return error;
 }
 
-/** Who ended an exchange that failed. */
-export function enderOf({ signal }: Exchange): EndedBy {
-  return typeof signal.reason === 'string' ? (signal.reason as EndedBy) : 'error';
+/** Who ended an exchange that failed; null for one that was refused, which nobody but the proxy ended. */
+export function enderOf({ record, signal }: Exchange): EndedBy | null {
+  if (typeof signal.reason === 'string') return signal.reason as EndedBy;
+  return record.verdict === 'error' ? 'error' : null;
 }
 
 function asProxyError(cause: unknown, hasAnswered: boolean): ProxyError | null {

@@ -42,7 +42,7 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
       lingering--;
       exchange.record.bytesUp = socket.bytesRead;
       exchange.record.bytesDown = socket.bytesWritten;
-      exchange.close('client');
+      exchange.close(null);
     });
     if (lingering > maxLingering) socket.destroy();
     else refuseOnSocket(socket, error, exchange.record.id);
@@ -72,7 +72,7 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
       return true;
     },
     logRefusal(socket, client, error) {
-      open(socket, client, error, null).close('error');
+      open(socket, client, error, null).close(null);
     },
   };
 }

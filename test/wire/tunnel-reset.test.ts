@@ -55,7 +55,7 @@ test('a client that resets while its destination is dialled is let go and logged
   await withinASecond(proxy.record(1));
   await proxy.app.stop(0);
   expect(proxy.records.map((record) => [record.client, record.endedBy, record.status])).toEqual([
-    ['127.0.0.2', 'error', 403],
+    ['127.0.0.2', null, 403],
     ['127.0.0.1', 'client', null],
   ]);
 });
