@@ -24,7 +24,7 @@ export function parseExpectations(text: string): Expectations {
   const faults: string[] = [];
   for (const [index, raw] of text
     .replace(/^\ufeff/, '')
-    .split('\n')
+    .split(/\r?\n/)
     .entries()) {
     const line = raw.replace(/#.*$/, '').trim();
     if (line === '') continue;

@@ -26,14 +26,15 @@ interface Followed {
   readonly handle: FileHandle;
   readonly splitter: LineSplitter;
   position: number;
-  /** Rounds without a new byte. */
-  quietRounds: number;
+  /** When it last had new bytes, on the clock that does not go back. */
+  grownAt: number;
 }
 
 const blockBytes = 256 * 1024;
 const defaultPollMs = 500;
-/** After a rename the proxy writes to the old file until it is told: so many quiet rounds, and it is let go. */
-const roundsKept = 20;
+/** After a rename the proxy writes to the old file until it is told to reopen: quiet for so long, it is let go. */
+const keptMs = 60_000;
+const maxKept = 8;
 
 /** Calls `onLine` for every whole line until the signal fires; a file that is not there yet is waited for. */
 export async function followFile(options: FollowOptions): Promise<void> {
@@ -80,7 +81,7 @@ async function openFollowed({ path, onLine }: FollowOptions, fromEnd: boolean): 
   }
   const { dev, ino, size } = await handle.stat();
   const splitter = createLineSplitter(onLine, () => {});
-  return { id: `${dev} ${ino}`, handle, splitter, position: fromEnd ? size : 0, quietRounds: 0 };
+  return { id: `${dev} ${ino}`, handle, splitter, position: fromEnd ? size : 0, grownAt: performance.now() };
 }
 
 /** Reads what was added. A file shorter than what was read of it has been cut: it begins anew. */
@@ -90,7 +91,7 @@ async function readOn(file: Followed, signal: AbortSignal): Promise<void> {
     file.splitter.end();
     file.position = 0;
   }
-  file.quietRounds = size === file.position ? file.quietRounds + 1 : 0;
+  if (size > file.position) file.grownAt = performance.now();
   const block = Buffer.allocUnsafe(Math.min(blockBytes, Math.max(size - file.position, 0)));
   while (file.position < size && !signal.aborted) {
     const { bytesRead } = await file.handle.read(block, 0, Math.min(block.length, size - file.position), file.position);
@@ -102,7 +103,9 @@ async function readOn(file: Followed, signal: AbortSignal): Promise<void> {
 
 /** Lets files go that have a successor and have long been quiet. */
 async function letGo(followed: readonly Followed[]): Promise<Followed[]> {
-  const kept = followed.filter((file, at) => at === followed.length - 1 || file.quietRounds < roundsKept);
+  const oldest = performance.now() - keptMs;
+  const last = followed.length - 1;
+  const kept = followed.filter((file, at) => at === last || (at > last - maxKept && file.grownAt > oldest));
   for (const file of followed) {
     if (kept.includes(file)) continue;
     file.splitter.end();
