@@ -46,8 +46,10 @@ export interface VerifierDeps {
 /** A success is remembered for so long after it was last of use, under a hash that is worthless outside this process. */
 const rememberMs = 60_000;
 const maxRemembered = 10_000;
-/** Who waited longer is told to come back; within it a new address is to get its turn even under attack. */
-const maxWaitMs = 20_000;
+/** Who waited longer is told to come back. A new address gets its turn within it even under attack. */
+const maxWaitMs = 30_000;
+/** The same for those that failed before: they are most of an attack, and their connections are not to pile up. */
+const maxWaitFailedMs = 2000;
 const maxWaiting = 1000;
 /** When to come back where not the client's own failures but too many others are the cause, in milliseconds. */
 const comeBackMs = 2000;
@@ -85,7 +87,8 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     clearTimeout(timer);
     timer = undefined;
     for (const job of waiting.inRank()) {
-      const isLate = isClosed || now() - job.since > maxWaitMs;
+      const longestMs = rankOf(job.attempt) > 0 ? maxWaitFailedMs : maxWaitMs;
+      const isLate = isClosed || now() - job.since > longestMs;
       const settled = foresee(job.attempt, job.key) ?? (isLate ? tooMany : null);
       if (!settled && !mayStart(job)) continue;
       waiting.delete(job.id);
