@@ -75,6 +75,7 @@ export interface RangeFeed {
 
 /** How often the clock and the cache file are looked at, in milliseconds: `ranges refresh` writes the file as well. */
 const lookMs = 5000;
+const minuteMs = 60_000;
 const dayMs = 86_400_000;
 
 /** Finds the ranges to begin with; asks for newer ones only after `start`. */
@@ -189,7 +190,9 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
     });
     if (stopping.signal.aborted) return;
     if (now() >= clock.dueMs) await refresh(false);
-    if (clock.isStale(now()) && now() - staleSaidMs >= dayMs) {
+    // A process that is about to ask for the first time does not complain before it has.
+    const isAboutToAsk = succeeded === null && clock.dueMs - now() < minuteMs;
+    if (clock.isStale(now()) && !isAboutToAsk && now() - staleSaidMs >= dayMs) {
       staleSaidMs = now();
       const since = clock.freshMs === null ? null : new Date(clock.freshMs).toISOString();
       log.warn('ranges_stale', { since }, `no refresh has succeeded for over ${ranges.staleAfterDays} days`);

@@ -179,3 +179,14 @@ it('check warns of a tag that the ranges do not hold, with the nearest names', a
   );
   expect(text).toMatch(/own.txt:3:1: warning: `tag:Sql` matches nothing/);
 });
+
+it('check says of an unknown tag that the embedded ranges hold the tags of backup alone', async () => {
+  using place = installation('tag:Sql\ntag:AzureBackup\n');
+  const { listFolder: _, ...options } = place.options();
+  expect(await runCheck({ ...options, fix: false })).toBe(0);
+  const text = place.taken();
+  expect(text).toMatch(
+    /`tag:Sql` matches nothing: .*; the embedded ranges hold the tags of backup alone, and a refresh brings the others\n/,
+  );
+  expect(text).not.toContain('`tag:AzureBackup` matches nothing');
+});

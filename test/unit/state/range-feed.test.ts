@@ -27,9 +27,12 @@ function ranges(sha256: string, tags: Readonly<Record<string, readonly string[]>
 }
 
 /** A feed whose jobs the test answers, one after the other; `look` is what the timer would do. */
-function createFeed(folder: TempFolder, options: { rules?: readonly string[]; answers?: RefreshOutcome[] } = {}) {
+function createFeed(
+  folder: TempFolder,
+  options: { rules?: readonly string[]; embedded?: string; answers?: RefreshOutcome[] } = {},
+) {
   let nowMs = startMs;
-  folder.write('ranges/public.txt', compactRanges({ Storage: ['20.1.0.0/16'] }, '2026-01-05'));
+  folder.write('ranges/public.txt', compactRanges({ Storage: ['20.1.0.0/16'] }, options.embedded ?? '2026-01-05'));
   let look: (() => Promise<void>) | null = null;
   const jobs: RangesJob[] = [];
   const said: [string, string, Record<string, unknown> | undefined][] = [];
@@ -212,6 +215,15 @@ describe('the feed', () => {
     for (let hours = 0; hours < 48; hours += 6) await after(6 * hourMs);
     expect(events().filter((event) => event === 'ranges_stale')).toHaveLength(2);
     expect(feed.status().isStale).toBe(true);
+  });
+
+  it('does not warn of what the first refresh of a process is about to mend', async () => {
+    using folder = createTempFolder();
+    const { after, events } = createFeed(folder, { embedded: '2020-01-01', answers: [unchanged] });
+    await after(5000);
+    expect(events()).toEqual([]);
+    await after(10_000);
+    expect(events()).toEqual(['ranges_refreshed']);
   });
 
   it('takes nothing any more once it is told to stop', async () => {
