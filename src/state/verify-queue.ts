@@ -26,7 +26,10 @@ export interface VerifyQueue {
   readonly size: number;
 }
 
-/** A queue of at most so many jobs; `rankOf` says who goes first, less is sooner. */
+/** Those that failed before find room only while so small a part of the queue is taken: a flood of them stays cheap. */
+const shareOfFailed = 1 / 16;
+
+/** A queue of at most so many jobs; `rankOf` says who goes first, less is sooner, and above 0 are those that failed. */
 export function createVerifyQueue(maxJobs: number, rankOf: (attempt: Attempt) => number): VerifyQueue {
   const jobs = new Map<string, Job>();
   /** The best first, as they were when last looked at: a flood must not sort the queue for each that comes. */
@@ -45,8 +48,10 @@ export function createVerifyQueue(maxJobs: number, rankOf: (attempt: Attempt) =>
   return {
     get: (id) => jobs.get(id),
     add(job) {
-      const left = jobs.size < maxJobs ? null : makeRoom(rankOf(job.attempt));
-      if (!left && jobs.size >= maxJobs) return job;
+      const rank = rankOf(job.attempt);
+      const room = rank > 0 ? Math.max(1, maxJobs * shareOfFailed) : maxJobs;
+      const left = jobs.size < room ? null : makeRoom(rank);
+      if (!left && jobs.size >= room) return job;
       jobs.set(job.id, job);
       return left;
     },

@@ -54,7 +54,7 @@ const maxWaiting = 1000;
 /** When to come back where not the client's own failures but too many others are the cause, in milliseconds. */
 const comeBackMs = 2000;
 /** How often those are looked at who wait for something other than a thread, in milliseconds. */
-const lookMs = 50;
+const lookMs = 100;
 
 export function createVerifier(deps: VerifierDeps): Verifier {
   const { pool, throttle, now } = deps;
@@ -148,22 +148,21 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       const settled = signal.aborted ? tooMany : foresee(attempt, key);
       if (settled) return Promise.resolve(settled);
       return new Promise((resolve, reject) => {
-        const stop = new AbortController();
-        const leave = join(attempt, key, {
-          resolve(verification) {
-            stop.abort();
-            resolve(verification);
-          },
-          reject(error) {
-            stop.abort();
-            reject(error instanceof Error ? error : new Error('hashing failed', { cause: error }));
-          },
-        });
         const onAbort = () => {
           leave();
           reject(signal.reason as Error);
         };
-        if (!stop.signal.aborted) signal.addEventListener('abort', onAbort, { once: true, signal: stop.signal });
+        signal.addEventListener('abort', onAbort, { once: true });
+        const leave = join(attempt, key, {
+          resolve(verification) {
+            signal.removeEventListener('abort', onAbort);
+            resolve(verification);
+          },
+          reject(error) {
+            signal.removeEventListener('abort', onAbort);
+            reject(error instanceof Error ? error : new Error('hashing failed', { cause: error }));
+          },
+        });
       });
     },
     async close() {
