@@ -116,11 +116,15 @@ describe('a connection without a request under way closes at once', () => {
     const stopping = proxy.app.stop(longMs);
     await endingOf(client);
     expect(client.text.endsWith(until)).toBe(true);
+    client.end();
+    await client.closed;
     await tunnel.write('still open');
     await (await destination.connection()).until('still open');
     tunnel.end();
     (await destination.connection()).end();
     await stopping;
+    // One for the request behind, one for the tunnel, one for the request that was answered if there was one.
+    expect(proxy.records).toHaveLength(until === '' ? 2 : 3);
   });
 });
 

@@ -1,4 +1,5 @@
 /** Refusals of plain http as a client sees them: whole, explained, and there even while the client is still sending. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { buildClientHello } from '../support/client-hello.ts';
 import { silent } from '../support/destination.ts';
@@ -70,7 +71,11 @@ describe('a head over limits.headerBytes', () => {
     await using forwarding = await startForwarding();
     await using client = await forwarding.connect();
     await client.write(`GET ${forwarding.origin}/ HTTP/1.1\r\nHost: a\r\nX: `);
-    for (let sent = 0; sent < 20_000; sent += 1000) await client.write('a'.repeat(1000));
+    for (let sent = 0; sent < 20_000; sent += 1000) {
+      await client.write('a'.repeat(1000));
+      // The proxy reads in the turn of the loop between, so that each piece is one to its parser.
+      await turn();
+    }
     const text = (await client.all()).toString('latin1');
     await expectRefusal(forwarding.proxy, text, {
       startLine: 'HTTP/1.1 431 Request head too large',
@@ -102,7 +107,10 @@ describe('TLS on the plain port gets 400, and the line says what to change', () 
   ])('%s', async (_, split) => {
     await using forwarding = await startForwarding();
     await using client = await forwarding.connect();
-    for (const piece of split(buildClientHello({ serverName: 'host.example' }))) await client.write(piece);
+    for (const piece of split(buildClientHello({ serverName: 'host.example' }))) {
+      await client.write(piece);
+      await turn();
+    }
     const text = (await client.all()).toString('latin1');
     const record = await expectRefusal(forwarding.proxy, text, {
       startLine: 'HTTP/1.1 400 TLS on the plain proxy port',
