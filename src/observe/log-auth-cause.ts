@@ -1,7 +1,8 @@
 /** The likely cause of 407s, in words, with the line of the configuration that ends them. */
-import { formatPrefix, parseAddress, prefixContains } from '../address/ip.ts';
+import { parseAddress, prefixContains } from '../address/ip.ts';
 import type { Prefix } from '../address/ip.ts';
-import type { ClientAuth } from './log-auth.ts';
+import { exemptionLine } from '../policy/users-challenge.ts';
+import type { ClientAuth, RejectedUser } from './log-auth.ts';
 import { remedyFor } from './log-remedy.ts';
 
 /** `fine`: challenged and then signed in, as it is meant to be. */
@@ -57,9 +58,11 @@ function failureCause(auth: ClientAuth, { isKnownUser, usersFile }: AuthContext)
       advice: `offers ${scheme}, and the proxy takes Basic alone: set the client to Basic`,
     };
   }
-  const names = auth.rejectedUsers;
+  const names = auth.rejectedUsers.map(({ name }) => name);
   const waits = auth.throttled > 0 ? '; throttled meanwhile, so wait a minute after that' : '';
-  const unknown = names.filter((name) => isKnownUser(name) === false);
+  // The line knew at the time; the users file may have changed since.
+  const isKnown = ({ name, isKnown }: RejectedUser) => isKnown ?? isKnownUser(name);
+  const unknown = auth.rejectedUsers.filter((user) => isKnown(user) === false).map(({ name }) => name);
   if (unknown.length > 0 && unknown.length === names.length) {
     const advice = `${listOf(unknown)} is not in ${usersFile ?? 'the users file'}: \`lockdown-proxy users add NAME\`, or mend the name on the client${waits}`;
     return { cause: 'unknown_user', advice };
@@ -70,7 +73,7 @@ function failureCause(auth: ClientAuth, { isKnownUser, usersFile }: AuthContext)
       advice: 'too many wrong guesses before: wait a minute, then sign in with the right password',
     };
   }
-  const known = names.filter((name) => isKnownUser(name) === true);
+  const known = auth.rejectedUsers.filter((user) => isKnown(user) === true).map(({ name }) => name);
   if (known.length > 0) {
     const advice = `the password of ${listOf(known)} is wrong: \`lockdown-proxy users verify NAME\` tells, mend it on the client${waits}`;
     return { cause: 'wrong_password', advice };
@@ -83,21 +86,17 @@ function failureCause(auth: ClientAuth, { isKnownUser, usersFile }: AuthContext)
 function exemption({ client, challenge }: ClientAuth, { requiredFrom, signedIn }: AuthContext): string {
   const address = parseAddress(client);
   const holders = requiredFrom.filter((prefix) => address !== null && prefixContains(prefix, address));
-  if (holders.length === 0) {
+  if (address === null || holders.length === 0) {
     const { rule } = challenge ? remedyFor({ ...challenge, reason: 'not_on_allowlist', hint: null }) : { rule: null };
-    return `only a rule with \`user\` allows what it asks for: add ${rule === null ? 'one' : `\`${rule} from ${client}\``} for its address`;
+    const added = rule === null ? 'one' : `\`${rule} from ${client}\``;
+    return `only a rule with \`user\` allows what it asks for: add ${added} for its address`;
   }
   const others = [...signedIn].filter((other) => {
     const at = parseAddress(other);
     return other !== client && at !== null && holders.some((prefix) => prefixContains(prefix, at));
   });
-  const held = holders.map(formatPrefix).join(', ');
-  if (others.length > 0) {
-    const more = others.length > 1 ? ` and ${others.length - 1} more` : '';
-    return `exempt its subnet: in auth.requiredFrom write, instead of ${held}, the narrower prefixes of those that do sign in (${others[0]}${more})`;
-  }
-  const rest = requiredFrom.filter((prefix) => !holders.includes(prefix)).map((prefix) => `"${formatPrefix(prefix)}"`);
-  return `exempt its subnet: \`auth: { requiredFrom: [${rest.join(', ')}] }\` (without ${held})`;
+  const caution = others.length > 0 ? `; ${others[0]} under the same prefix does sign in, let it go on having to` : '';
+  return `exempt its subnet: \`${exemptionLine(requiredFrom, address)}\`${caution}`;
 }
 
 function listOf(names: readonly string[]): string {

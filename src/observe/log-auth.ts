@@ -3,6 +3,12 @@ import type { LogRecord } from './log-record.ts';
 import type { Counted } from './log-tally.ts';
 import { createTally } from './log-tally.ts';
 
+/** A name that was refused; whether the users file held it, where the line says so. */
+export interface RejectedUser {
+  readonly name: string;
+  readonly isKnown: boolean | null;
+}
+
 /** One program of one client: two on a machine may differ in whether they can sign in. */
 export interface ClientAuth {
   readonly client: string;
@@ -20,7 +26,7 @@ export interface ClientAuth {
   readonly lastFailure: number | null;
   readonly lastSuccess: number | null;
   /** Names that were refused, some of them. */
-  readonly rejectedUsers: readonly string[];
+  readonly rejectedUsers: readonly RejectedUser[];
   /** Names that signed in, some of them. */
   readonly users: readonly string[];
   /** Schemes other than Basic that came, in lower case. */
@@ -51,7 +57,7 @@ interface Entry extends Counted {
   lastChallenge: number | null;
   lastFailure: number | null;
   lastSuccess: number | null;
-  readonly rejectedUsers: Set<string>;
+  readonly rejectedUsers: Map<string, boolean | null>;
   readonly users: Set<string>;
   readonly otherSchemes: Set<string>;
   challenge: LogRecord | null;
@@ -100,7 +106,7 @@ function newEntry(): Entry {
     lastChallenge: null,
     lastFailure: null,
     lastSuccess: null,
-    rejectedUsers: new Set(),
+    rejectedUsers: new Map(),
     users: new Set(),
     otherSchemes: new Set(),
     challenge: null,
@@ -123,7 +129,7 @@ function noteSuccess(entry: Entry, { time, event }: LogRecord, user: string): vo
   addName(entry.users, user);
 }
 
-function noteFailure(entry: Entry, { time, authFailure, authScheme, user }: LogRecord): void {
+function noteFailure(entry: Entry, { time, authFailure, authScheme, user, hint }: LogRecord): void {
   entry.count += 1;
   if (authFailure === 'upstream') {
     entry.upstream += 1;
@@ -132,9 +138,17 @@ function noteFailure(entry: Entry, { time, authFailure, authScheme, user }: LogR
   if (authFailure === 'throttled') entry.throttled += 1;
   else entry.rejected += 1;
   entry.lastFailure = later(entry.lastFailure, time);
-  if (user !== null) addName(entry.rejectedUsers, user);
+  const { rejectedUsers } = entry;
+  if (user !== null && authFailure === 'rejected' && (rejectedUsers.has(user) || rejectedUsers.size < maxNames)) {
+    rejectedUsers.set(user, wasKnown(hint));
+  }
   const scheme = authScheme?.toLowerCase() ?? 'basic';
   if (scheme !== 'basic') addName(entry.otherSchemes, scheme);
+}
+
+function wasKnown(hint: string | null): boolean | null {
+  if (hint === 'wrong password') return true;
+  return hint?.startsWith('no such user') ? false : null;
 }
 
 function later(known: number | null, time: number): number {
@@ -147,5 +161,6 @@ function addName(names: Set<string>, name: string): void {
 
 function toClientAuth(entry: Entry): ClientAuth {
   const { rejectedUsers, users, otherSchemes } = entry;
-  return { ...entry, rejectedUsers: [...rejectedUsers], users: [...users], otherSchemes: [...otherSchemes] };
+  const rejected = [...rejectedUsers].map(([name, isKnown]) => ({ name, isKnown }));
+  return { ...entry, rejectedUsers: rejected, users: [...users], otherSchemes: [...otherSchemes] };
 }

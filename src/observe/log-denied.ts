@@ -34,9 +34,12 @@ interface Entry extends Counted {
   path: string | null;
 }
 
+/** Each keeps its latest line, which takes about a kilobyte. */
+const maxGroups = 20_000;
+
 /** Counts what it is given; the caller leaves out what is no refusal. */
 export function createDenied(): DeniedCounter {
-  const groups = createTally<Entry>(() => ({ count: 0, last: null, path: null }));
+  const groups = createTally<Entry>(() => ({ count: 0, last: null, path: null }), maxGroups);
   return {
     add(record) {
       if (record.event !== 'access') return;

@@ -19,7 +19,7 @@ export interface LogSource {
   close(): Promise<void>;
 }
 
-const blockBytes = 1024 * 1024;
+const blockBytes = 128 * 1024;
 
 /** A log file and those that a rotation made of it (`.1`, `.2.gz`, `-20260131.gz`), oldest first, itself last. */
 export async function findRotated(path: string): Promise<readonly string[]> {

@@ -45,11 +45,12 @@ const suggestable: ReadonlySet<string> = new Set(['not_on_allowlist', 'address_p
 const final: ReadonlySet<string> = new Set(['address_forbidden', 'azure_platform_address', 'denied_by_rule']);
 /** Pairs of target and client that are remembered, for the comments. */
 const maxPairs = 300_000;
+const maxTargets = 10_000;
 const maxFinalHosts = 100_000;
 
 /** Counts refusals; `known` are rules that came with the product, by which several hosts may become one rule. */
 export function createSuggest(known: readonly Rule[] = []): SuggestCounter {
-  const entries = createTally<Entry>(() => ({ count: 0, last: null, path: null, clients: new Set() }), 20_000);
+  const entries = createTally<Entry>(() => ({ count: 0, last: null, path: null, clients: new Set() }), maxTargets);
   const others = new Map<string, number>();
   const finalHosts = new Set<string>();
   let pairs = 0;

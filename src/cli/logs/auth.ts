@@ -94,7 +94,7 @@ function toJson({ auth, cause }: Judged): object {
     lastFailure: iso(auth.lastFailure),
     lastSuccess: iso(auth.lastSuccess),
     users: auth.users,
-    rejectedUsers: auth.rejectedUsers,
+    rejectedUsers: auth.rejectedUsers.map(({ name }) => name),
     ...cause,
   };
 }

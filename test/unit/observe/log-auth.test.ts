@@ -60,7 +60,12 @@ describe('authentication', () => {
         successes: 1,
         lastSuccess: Date.UTC(2026, 0, 2, 3, 4, 1),
       },
-      { client: '10.0.0.9', rejected: 1, rejectedUsers: ['mars'], lastFailure: Date.UTC(2026, 0, 2, 3, 4, 3) },
+      {
+        client: '10.0.0.9',
+        rejected: 1,
+        rejectedUsers: [{ name: 'mars', isKnown: null }],
+        lastFailure: Date.UTC(2026, 0, 2, 3, 4, 3),
+      },
     ]);
   });
 
@@ -92,6 +97,20 @@ describe('the likely cause', () => {
     ['a known name', [asked, rejected], known, null, 'wrong_password'],
     ['a name that is not in the users file', [{ ...rejected, user: 'bob' }], known, null, 'unknown_user'],
     ['names, one of them known', [{ ...rejected, user: 'bob' }, rejected], known, null, 'wrong_password'],
+    [
+      'a name, where the line says that it was there',
+      [{ ...rejected, hint: 'wrong password' }],
+      {},
+      null,
+      'wrong_password',
+    ],
+    [
+      'a name, where the line says that it was not',
+      [{ ...rejected, hint: 'no such user in /etc/users' }],
+      known,
+      null,
+      'unknown_user',
+    ],
     ['names, and no users file to look into', [rejected], {}, null, 'rejected'],
     ['another scheme', [asked, { ...rejected, user: null }], known, 'NTLM', 'wrong_scheme'],
     ['the right scheme, however written', [asked, rejected], known, 'Basic', 'wrong_password'],
@@ -120,15 +139,14 @@ describe('a client that cannot sign in', () => {
 
   it('is exempted by the line of the configuration without its subnet', () => {
     expect(causeOf([{ ...asked, userAgent: null }], { requiredFrom }).advice).toBe(
-      'never sends credentials, as WALinuxAgent cannot: exempt its subnet: ' +
-        '`auth: { requiredFrom: ["10.7.0.0/16"] }` (without 10.0.0.0/24)',
+      'never sends credentials, as WALinuxAgent cannot: exempt its subnet: `auth.requiredFrom: ["10.7.0.0/16"]`',
     );
   });
 
   it('beside others in its subnet that can is told apart from them', () => {
     const lines = [asked, { ...signedIn, client: '10.0.0.8' }, { ...signedIn, client: '10.7.0.1' }];
     const { advice } = causeOf(lines, { requiredFrom });
-    expect(advice).toContain('instead of 10.0.0.0/24, the narrower prefixes of those that do sign in (10.0.0.8)');
+    expect(advice).toContain('`auth.requiredFrom: ["10.7.0.0/16"]`; 10.0.0.8 under the same prefix does sign in');
   });
 
   it('and that no prefix asks gets the rule for its address that has no user', () => {
