@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { EndedBy } from './exchange.ts';
 import type { LargeReads } from './large-reads.ts';
-import { lingeringClose } from './respond.ts';
+import { lingeringClose, reset } from './respond.ts';
 
 export interface RelayOptions {
   /** Without a byte either way for so long, both sides are closed (milliseconds). */
@@ -16,6 +16,9 @@ export interface RelayOptions {
   readonly early: readonly Buffer[];
   readonly largeReads: LargeReads;
 }
+
+/** How often a side that is held back is looked at, in milliseconds. */
+const heldCheckMs = 500;
 
 /** One side of the relay. Its socket is made anew over the same connection once its reads are large. */
 interface Side {
@@ -56,6 +59,17 @@ export function relay(clientSocket: Socket, destinationSocket: Socket, options: 
     let timer = setTimeout(checkIdle, Math.min(options.idleMs, options.halfCloseMs));
 
     const carry = (from: Side, to: Side) => {
+      let watch: NodeJS.Timeout | null = null;
+      // A socket that is not read tells of no reset, but a write of nothing fails on one.
+      const checkHeld = () => {
+        const { socket } = from;
+        watch = socket.isPaused() && !socket.destroyed ? setTimeout(checkHeld, heldCheckMs) : null;
+        if (watch && socket.writable && socket.writableLength === 0) socket.write('');
+      };
+      const hold = () => {
+        from.socket.pause();
+        watch ??= setTimeout(checkHeld, heldCheckMs);
+      };
       const onWritten = () => {
         if (to.socket.writableLength === 0) from.socket.resume();
       };
@@ -66,7 +80,7 @@ export function relay(clientSocket: Socket, destinationSocket: Socket, options: 
         if (to.socket.destroyed) return;
         const hasRoom = isLent ? to.socket.write(bytes, onWritten) : to.socket.write(bytes);
         // Lent memory is read into again as soon as the reading goes on: not before all of it is written.
-        if (!hasRoom || (isLent && to.socket.writableLength > 0)) from.socket.pause();
+        if (!hasRoom || (isLent && to.socket.writableLength > 0)) hold();
       };
       const listeners: readonly (readonly [string, (bytes: Buffer) => void])[] = [
         [
@@ -99,7 +113,7 @@ export function relay(clientSocket: Socket, destinationSocket: Socket, options: 
             // A reset is passed on as one. But what came before an orderly end is owed to the other side, whole: the
             // reset is then only the answer to what that side said too late.
             const other = to.socket;
-            if (other.destroyed || !from.socket.readableEnded) other.resetAndDestroy();
+            if (other.destroyed || !from.socket.readableEnded) reset(other);
             else if (other.writableFinished) lingeringClose(other);
             else other.once('finish', () => lingeringClose(other));
           },
@@ -107,6 +121,7 @@ export function relay(clientSocket: Socket, destinationSocket: Socket, options: 
         [
           'close',
           () => {
+            if (watch) clearTimeout(watch);
             if (!to.socket.writableEnded && !to.socket.destroyed) to.socket.destroy();
             if (--openSockets > 0) return;
             clearTimeout(timer);

@@ -8,6 +8,7 @@ import type { TestProxy } from '../support/proxy.ts';
 import { startProxy } from '../support/proxy.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { admitLoopback, openTunnel, plainLoopback } from '../support/tunnel.ts';
+import type { Wire } from '../support/wire.ts';
 
 const large = Buffer.alloc(1024 * 1024, 'The quick brown fox. ');
 
@@ -107,6 +108,26 @@ test.for(['client', 'destination'] as const)(
     expect(await onlyRecord(proxy)).toMatchObject({ verdict: 'allow', endedBy: by, bytesUp: large.length });
   },
 );
+
+test.for(['client', 'destination'] as const)('a reset by the %s is seen though its bytes are held back', async (by) => {
+  const far = Promise.withResolvers<Wire>();
+  await using destination = await createDestination((wire) => far.resolve(wire));
+  await using clock = await createDestination(stuck);
+  await using proxy = await startProxy({
+    config: `${admitLoopback}limits: { clientHelloMs: 500 }`,
+    rules: [`ip:127.0.0.1:${destination.port} tls off`, `ip:127.0.0.1:${clock.port}`],
+  });
+  const tunnel = await openTunnel(proxy.port, `127.0.0.1:${destination.port}`);
+  const [sending, other] = by === 'client' ? [tunnel.wire, await far.promise] : [await far.promise, tunnel.wire];
+  other.socket.pause();
+  sending.socket.write(Buffer.alloc(64 * 1024 * 1024));
+  // Every buffer on the way is full by the time that another tunnel has waited for its ClientHello in vain.
+  await using waiting = await openTunnel(proxy.port, `127.0.0.1:${clock.port}`);
+  await waiting.rest();
+  await proxy.record(0);
+  sending.reset();
+  expect(await withinASecond(proxy.record(1))).toMatchObject({ verdict: 'allow', endedBy: by });
+});
 
 test('a destination that resets as soon as it has accepted ends the tunnel, not the proxy', async () => {
   await using destination = await createDestination((wire) => wire.reset());
