@@ -50,7 +50,10 @@ export function createDenied(): DeniedCounter {
       if (entry.last === null || record.time >= entry.last.time) entry.last = record;
     },
     result: () => ({
-      groups: groups.ranked().flatMap(([, entry]) => (entry.last ? [toGroup(entry.last, entry)] : [])),
+      groups: groups
+        .ranked()
+        .flatMap(([, entry]) => (entry.last ? [toGroup(entry.last, entry)] : []))
+        .sort((a, b) => b.count - a.count || b.lastTime - a.lastTime),
       forgotten: groups.forgotten,
     }),
   };
