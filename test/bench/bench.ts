@@ -75,10 +75,16 @@ async function run(options: BenchOptions, folder: string): Promise<void> {
 
   try {
     // Starts are compared with code compiled before, so one start comes before those that count.
-    for (const peer of columns) await (await tryLaunch(peer, 'first start', common))?.stop();
+    const able: Peer[] = [];
+    for (const peer of columns) {
+      const first = await tryLaunch(peer, 'first start', common);
+      if (first) able.push(peer);
+      else if (peer.name === product) throw new Error(`the product does not start\n${results.misses.join('\n')}`);
+      await first?.stop();
+    }
     const lasting = options.steps.filter((step) => !freshSteps.includes(step));
     const running: Running[] = [];
-    for (const peer of lasting.length > 0 ? peers : []) {
+    for (const peer of lasting.length > 0 ? able.filter(({ role }) => role !== 'bare') : []) {
       const isProfiled = peer.name === product && options.profile !== null;
       const one = await tryLaunch(peer, 'start', isProfiled ? { ...common, wrap: profiled(options.profile) } : common);
       if (!one) continue;
@@ -91,7 +97,7 @@ async function run(options: BenchOptions, folder: string): Promise<void> {
       const started = performance.now();
       // Nobody always comes first, or behind the same one.
       for (const one of rotate(running, round)) for (const step of lasting) await tryStep(one, step);
-      for (const peer of rotate(columns, round)) {
+      for (const peer of rotate(able, round)) {
         const isCounted = peer.role !== 'none';
         if (isCounted && options.steps.includes('start')) await measureFresh(peer, 'start');
         const holds = isCounted && peer.role !== 'bare' && round < idleRounds;
@@ -134,6 +140,9 @@ async function main(): Promise<number> {
   try {
     await run(options, folder);
     return 0;
+  } catch (error) {
+    say(messageOf(error));
+    return 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -57,7 +57,8 @@ export function createResults(order: readonly Peer[]): Results {
       if (busy !== undefined && Number.isFinite(busy)) place.busy.push(busy);
     },
     miss(peer, what, why) {
-      misses.push(`${peer.name}, ${what}: ${why}`);
+      const line = `${peer.name}, ${what}: ${why}`;
+      if (!misses.includes(line)) misses.push(line);
     },
     rows: (shown) => metrics.filter(({ id }) => shown.has(id)).map(row),
     misses,
