@@ -1,8 +1,11 @@
 /** The composition root: a loaded configuration becomes running parts, and running parts stop in reverse. */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hostPort } from './address/ip.ts';
 import { createFlatPrefixSet, createPrefixSet } from './address/prefix-set.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { parseRangesSource } from './config/ranges-source.ts';
+import type { Endpoint } from './config/values.ts';
 import type { AccessLog } from './observe/access-log.ts';
 import { createRepeatSummary } from './observe/repeat-summary.ts';
 import type { ServiceLog } from './observe/service-log.ts';
@@ -12,18 +15,23 @@ import type { Ranges } from './policy/rule-index.ts';
 import { createExchangeRegistry } from './proxy/exchange.ts';
 import { probeLargeReads } from './proxy/large-reads-probe.ts';
 import { createLargeReads } from './proxy/large-reads.ts';
+import type { LiveTunnels } from './proxy/live-tunnels.ts';
+import { createLiveTunnels } from './proxy/live-tunnels.ts';
 import type { ResolverDeps } from './proxy/resolve.ts';
 import { createResolve } from './proxy/resolve.ts';
 import { productName } from './proxy/respond.ts';
 import { createProxyServer } from './proxy/server.ts';
 import { createHashPool } from './state/hash-pool.ts';
 import type { LiveMachine } from './state/machine.ts';
+import { isSocketFor } from './state/passed-sockets.ts';
+import type { HeldRanges } from './state/range-cache.ts';
 import type { FetchBudget, RangeEndpoints } from './state/range-endpoints.ts';
 import { fetchBudget, rangeEndpoints } from './state/range-endpoints.ts';
 import { createRangeFeed } from './state/range-feed.ts';
 import type { RangeFeed } from './state/range-feed.ts';
 import { offload } from './state/ranges-offload.ts';
 import { tagsInRules } from './state/ranges-wanted.ts';
+import type { Applied } from './state/reload.ts';
 import type { Snapshot } from './state/snapshot.ts';
 import { createThrottle } from './state/throttle.ts';
 import { createVerifier } from './state/verify.ts';
@@ -35,6 +43,8 @@ export interface AppDeps {
   readonly resolver?: ResolverDeps;
   /** Where the datacenter ranges are; without it there are none, and a tag matches nothing. */
   readonly ranges?: RangesDeps;
+  /** Listening sockets that were passed to this process, by their descriptors: the first is for the first of `listen`. */
+  readonly descriptors?: readonly number[];
 }
 
 export interface RangesDeps {
@@ -52,8 +62,20 @@ export interface App {
   readonly snapshot: () => Snapshot;
   /** Null where the proxy was started without. */
   readonly ranges: Pick<RangeFeed, 'refresh' | 'status'> | null;
-  /** Stops accepting, gives open exchanges `deadlineMs` milliseconds to end, then ends them; each gets its log line. */
-  stop(deadlineMs: number): Promise<void>;
+  /** The tunnels that flow. */
+  readonly tunnels: Pick<LiveTunnels, 'list' | 'close'>;
+  /** Whether a stop was asked for: nothing more should be sent here. */
+  readonly isDraining: boolean;
+  /**
+   * Puts another configuration in force for exchanges that open from now on, and closes tunnels that it refuses; ranges
+   * and what is known of sign-ins stay. @throws where it cannot be built, with nothing changed
+   */
+  replace(loaded: LoadedConfig): Applied;
+  /**
+   * Accepts for `graceMs` milliseconds more, then gives open exchanges `deadlineMs` milliseconds to end, then ends them;
+   * each gets its log line.
+   */
+  stop(deadlineMs: number, graceMs?: number): Promise<void>;
 }
 
 /** How long ended exchanges may take to be closed and logged once they were told to stop, in milliseconds. */
@@ -98,13 +120,16 @@ function rangesOf({ rules }: LoadedConfig, document: RangesDocument | null): Ran
 }
 
 /** Binds every listener and serves. @throws the system's error when an address cannot be bound; nothing stays open then. */
-export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App> {
-  const feed =
+export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<App> {
+  let loaded = initial;
+  const createFeedFor = (next: LoadedConfig, held: HeldRanges | null) =>
     deps.ranges === undefined
       ? null
-      : createFeed(loaded, deps.ranges, deps.serviceLog, (document) => {
+      : createFeed(next, deps.ranges, deps.serviceLog, held, (document) => {
           snapshot = createSnapshot(loaded, snapshot.generation + 1, document);
         });
+  let feed = createFeedFor(loaded, null);
+  let isDraining = false;
   let snapshot = createSnapshot(loaded, 1, feed?.held?.document);
   const refusals = createRepeatSummary({ log: deps.serviceLog, now: () => performance.now() });
   const summing = setInterval(() => refusals.sum(), summingMs);
@@ -116,7 +141,9 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
       }
     },
     onTunnelOpen: (record) => deps.accessLog.write('tunnel-open', record),
+    onTunnelStart: (exchange) => tunnels.recheck(exchange),
   });
+  const tunnels = createLiveTunnels({ all: () => exchanges.all(), current: () => snapshot, machine: deps.machine });
   const now = () => performance.now();
   const verifier = createVerifier({ pool: createHashPool(), throttle: createThrottle({ now }), now });
   const server = createProxyServer({
@@ -132,9 +159,14 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
   });
   const listeners: { address: string; port: number }[] = [];
   try {
-    for (const { address, port } of loaded.config.listen) listeners.push(await server.listen(address, port));
+    for (const [index, endpoint] of loaded.config.listen.entries()) {
+      const fd = deps.descriptors?.[index];
+      const bound = fd === undefined ? null : await server.listenOn(fd);
+      if (bound && !isSocketFor(endpoint, bound)) throw new Error(mismatch(endpoint, bound));
+      listeners.push(bound ?? (await server.listen(endpoint.address, endpoint.port)));
+    }
   } catch (error) {
-    server.stopAccepting();
+    void server.stopAccepting();
     clearInterval(summing);
     throw error;
   }
@@ -144,11 +176,35 @@ export async function startApp(loaded: LoadedConfig, deps: AppDeps): Promise<App
   return {
     listeners,
     snapshot: () => snapshot,
-    ranges: feed,
-    async stop(deadlineMs) {
-      server.stopAccepting();
+    get ranges() {
+      return feed;
+    },
+    tunnels,
+    get isDraining() {
+      return isDraining;
+    },
+    replace(next) {
+      const takesOver = rangesKey(next) === rangesKey(loaded);
+      const isSameCloud = next.config.cloud === loaded.config.cloud;
+      const nextFeed = takesOver ? feed : createFeedFor(next, isSameCloud ? (feed?.held ?? null) : null);
+      const nextSnapshot = createSnapshot(next, snapshot.generation + 1, nextFeed?.held?.document);
+      const oldFeed = feed;
+      [loaded, feed, snapshot] = [next, nextFeed, nextSnapshot];
+      if (!takesOver) {
+        void oldFeed?.stop();
+        if (!isDraining) nextFeed?.start();
+      }
+      return { generation: snapshot.generation, closedTunnels: tunnels.recheckAll() };
+    },
+    async stop(deadlineMs, graceMs = 0) {
+      isDraining = true;
+      if (graceMs > 0) await sleep(graceMs);
+      const accepted = server.stopAccepting();
       await feed?.stop();
-      await within(deadlineMs, exchanges.whenIdle());
+      await within(
+        deadlineMs,
+        accepted.then(() => exchanges.whenIdle()),
+      );
       exchanges.abortAll('drain');
       await within(closingMs, exchanges.whenIdle());
       server.destroyConnections();
@@ -163,6 +219,7 @@ function createFeed(
   { config, rules }: LoadedConfig,
   ranges: RangesDeps,
   log: AppDeps['serviceLog'],
+  held: HeldRanges | null,
   onDocument: (document: RangesDocument) => void,
 ): RangeFeed {
   const { cloud } = config;
@@ -177,9 +234,20 @@ function createFeed(
       listFolder: ranges.listFolder,
       endpoints: ranges.endpoints ?? rangeEndpoints(cloud),
       budget: ranges.budget ?? fetchBudget,
+      held,
     },
     { log, offload, now: Date.now, random: Math.random, onRanges: (held) => onDocument(held.document) },
   );
+}
+
+/** What a feed is made by: as long as it is the same, the feed goes on. */
+function rangesKey({ config, rules }: LoadedConfig): string {
+  return JSON.stringify([config.cloud, config.ranges, [...tagsInRules(rules)].sort()]);
+}
+
+function mismatch(listen: Endpoint, bound: Endpoint): string {
+  const [asked, found] = [listen, bound].map(({ address, port }) => hostPort(address, port));
+  return `the socket unit passes ${found} where \`listen\` has ${asked}; write the same in both, in the same order`;
 }
 
 /** Waits for a promise, but no longer than so many milliseconds. */

@@ -7,6 +7,8 @@ import type { Config } from '../config/config.ts';
 /** What is known of a connection between its requests. */
 export interface Connection {
   readonly client: Address;
+  /** When it was accepted, on the clock of `performance.now`. */
+  readonly since: number;
   /** Requests read and not yet answered. */
   outstanding: number;
   /** The requests of a connection are served one after the other, as they are answered. */
@@ -41,6 +43,7 @@ export function createConnections(): Connections {
     add(socket, client) {
       const connection: Connection = {
         client,
+        since: performance.now(),
         outstanding: 0,
         turn: Promise.resolve(),
         answering: null,

@@ -5,11 +5,12 @@
 import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import type { ProxyError, Reason } from '../errors.ts';
+import type { AdmittedTunnel } from '../policy/rejudge.ts';
 import type { Kind } from '../policy/rule.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 
 export type Verdict = 'allow' | 'deny' | 'challenge' | 'would_deny' | 'error';
-export type EndedBy = 'client' | 'destination' | 'idle' | 'drain' | 'reload' | 'error';
+export type EndedBy = 'client' | 'destination' | 'idle' | 'drain' | 'reload' | 'operator' | 'error';
 
 /** Everything the access log says of an exchange; times in milliseconds, counts in bytes. */
 export interface ExchangeRecord {
@@ -55,8 +56,10 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** Stops whatever the exchange waits for: somebody ended it, or an error that is still to be answered. */
   abort(cause: EndedBy | ProxyError): void;
+  /** What it was let in for, from the moment it flows; null before, and for whatever is no tunnel. */
+  readonly tunnel: AdmittedTunnel | null;
   /** The tunnel flows: from here on the relay looks after the client socket's errors and end. */
-  startTunnel(): void;
+  startTunnel(tunnel: AdmittedTunnel): void;
   /** Ends the exchange; calls after the first do nothing. */
   close(endedBy: EndedBy | null): void;
 }
@@ -65,11 +68,15 @@ export interface Exchange {
 export interface ExchangeDeps {
   readonly onClose: (record: ExchangeRecord) => void;
   readonly onTunnelOpen: (record: ExchangeRecord) => void;
+  /** Told of each tunnel as it begins to flow: the rules may have changed since it was judged. */
+  readonly onTunnelStart?: (exchange: Exchange) => void;
 }
 
 /** Opens exchanges and knows those that are open, so that a drain finds them. */
 export interface ExchangeRegistry {
   open(kind: ExchangeRecord['kind'], socket: Socket, client: Address, snapshot: Snapshot): Exchange;
+  /** The exchanges that are open, oldest first. */
+  all(): Iterable<Exchange>;
   /** Stops every open exchange. */
   abortAll(endedBy: EndedBy): void;
   readonly openCount: number;
@@ -97,19 +104,25 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
     );
     let isClosed = false;
     let openTimer: NodeJS.Timeout | undefined;
+    let admitted: AdmittedTunnel | null = null;
     const exchange: Exchange = {
       record,
       client,
       snapshot,
       signal: controller.signal,
       abort: (cause) => controller.abort(cause),
-      startTunnel() {
+      get tunnel() {
+        return admitted;
+      },
+      startTunnel(tunnel) {
+        admitted = tunnel;
         releaseSocket();
         openTimer = setTimeout(() => {
           stampEnd();
           deps.onTunnelOpen(record);
         }, snapshot.config.log.tunnelOpenAfterMs);
         openTimer.unref();
+        deps.onTunnelStart?.(exchange);
       },
       close(endedBy) {
         if (isClosed) return;
@@ -140,6 +153,7 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
 
   return {
     open,
+    all: () => openExchanges,
     abortAll(endedBy) {
       for (const exchange of openExchanges) exchange.abort(endedBy);
     },

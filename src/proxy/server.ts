@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../address/ip.ts';
 import { hostPort, parseAddress } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
@@ -27,13 +28,22 @@ export interface ServerDeps extends Omit<ForwardDeps, 'open'> {
 export interface ProxyServer {
   /** Binds and accepts; gives the address bound, with the port the system chose where 0 was asked for. */
   listen(address: string, port: number): Promise<{ readonly address: string; readonly port: number }>;
-  /** Stops accepting and closes the connections that wait for a request; resolves when the listeners are closed. */
-  stopAccepting(): void;
+  /** The same on a listening socket that another process opened and passed on, by its descriptor. */
+  listenOn(fd: number): Promise<{ readonly address: string; readonly port: number }>;
+  /**
+   * Stops accepting and closes the connections that wait for a further request. One that is only just there may still
+   * send its first: resolves when there is none of those.
+   */
+  stopAccepting(): Promise<void>;
   /** Ends every connection that is left. */
   destroyConnections(): void;
   readonly connectionCount: number;
 }
 
+/** How long a connection whose first request is on its way may take once nothing is accepted any more, in milliseconds. */
+const firstRequestMs = 250;
+/** How long ago such a connection was accepted at most, in milliseconds. */
+const freshMs = 250;
 /** A client that pipelines more unanswered requests than this is not read until some are answered. */
 const maxPipelined = 16;
 
@@ -149,30 +159,46 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     return server;
   }
 
-  return {
-    listen(address, port) {
-      const server = createListener();
-      return new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ host: address, port, backlog: 4096 }, () => {
-          server.off('error', reject);
-          server.on('error', (error) => deps.onBug(error, hostPort(address, port)));
-          servers.push(server);
-          const bound = server.address() as AddressInfo;
-          resolve({ address: bound.address, port: bound.port });
-        });
+  function bind(
+    where: { readonly host: string; readonly port: number } | { readonly fd: number },
+  ): Promise<{ address: string; port: number }> {
+    const server = createListener();
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ ...where, backlog: 4096 }, () => {
+        server.off('error', reject);
+        servers.push(server);
+        const { address, port } = server.address() as AddressInfo;
+        server.on('error', (error) => deps.onBug(error, hostPort(address, port)));
+        resolve({ address, port });
       });
-    },
-    stopAccepting() {
+    });
+  }
+
+  function closeUnlessBusy(socket: Socket, connection: Connection): void {
+    if (isBusy(connection)) return;
+    connection.isTaken = true;
+    lingeringClose(socket);
+  }
+
+  return {
+    listen: (address, port) => bind({ host: address, port }),
+    listenOn: (fd) => bind({ fd }),
+    async stopAccepting() {
       isDraining = true;
       for (const server of servers) server.close();
+      const fresh: [Socket, Connection][] = [];
       for (const [socket, connection] of connections) {
         // A head that is still to be written says that no further request will be taken.
         if (connection.answering) connection.answering.shouldKeepAlive = false;
-        if (isBusy(connection)) continue;
-        connection.isTaken = true;
-        lingeringClose(socket);
+        // A client that connected a moment ago has its request under way; to close now would look like a refusal.
+        const isFresh = connection.reading === null && performance.now() - connection.since < freshMs;
+        if (isFresh && !isBusy(connection)) fresh.push([socket, connection]);
+        else closeUnlessBusy(socket, connection);
       }
+      if (fresh.length === 0) return;
+      await sleep(firstRequestMs);
+      for (const [socket, connection] of fresh) closeUnlessBusy(socket, connection);
     },
     destroyConnections() {
       for (const [socket] of connections) socket.destroy();

@@ -58,7 +58,7 @@ export async function serveTunnel(
     isEstablished = true;
     record.status = 200;
     const isOpen = await admitServerName(exchange, question, destination, held, deps);
-    const endedBy = isOpen ? await carry(exchange, socket, destination, held, deps.largeReads) : 'client';
+    const endedBy = isOpen ? await carry(exchange, question, socket, destination, held, deps.largeReads) : 'client';
     if (!isOpen) {
       socket.destroy();
       destination.socket.destroy();
@@ -104,10 +104,23 @@ async function admitServerName(
   return true;
 }
 
-function carry(exchange: Exchange, socket: Socket, destination: Destination, held: HeldClient, largeReads: LargeReads) {
+function carry(
+  exchange: Exchange,
+  question: Question,
+  socket: Socket,
+  destination: Destination,
+  held: HeldClient,
+  largeReads: LargeReads,
+) {
   const { limits } = exchange.snapshot.config;
+  const { judged } = destination;
+  const isLookedAt = wantsServerName(exchange.snapshot.policy, judged);
   const early = held.release();
-  exchange.startTunnel();
+  exchange.startTunnel({
+    question,
+    dialled: judged,
+    serverName: isLookedAt ? exchange.record.tlsServerName : undefined,
+  });
   return relay(socket, destination.socket, {
     idleMs: limits.idleMs,
     halfCloseMs: limits.halfCloseMs,

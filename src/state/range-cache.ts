@@ -105,11 +105,11 @@ export function writeCache(cacheDir: string, { document, provenance }: HeldRange
 }
 
 /** Writes a file so that a reader finds the old one or the new one whole, also after a power cut. */
-export function writeWhole(path: string, text: string): void {
+export function writeWhole(path: string, text: string, mode = 0o644): void {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    writeFileSync(temporary, text, { flag: 'wx', mode: 0o644, flush: true });
+    writeFileSync(temporary, text, { flag: 'wx', mode, flush: true });
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });

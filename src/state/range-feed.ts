@@ -32,6 +32,8 @@ export interface RangeFeedOptions {
   readonly listFolder: string;
   readonly endpoints: RangeEndpoints;
   readonly budget: FetchBudget;
+  /** What another feed held that this one takes over from; unless given, what is found on disk. */
+  readonly held?: HeldRanges | null;
 }
 
 export interface RangeFeedDeps {
@@ -85,9 +87,11 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
   const { log, now, every = byTimer } = deps;
   const isIdle = ruleTags.size === 0;
   let seen = isIdle ? null : stampOf(cacheFile(cacheDir, cloud));
-  const found = isIdle
-    ? { held: null, notes: [] }
-    : findRanges({ cacheDir, cloud, ruleTags, listFolder: options.listFolder });
+  const takenOver = { held: options.held ?? null, notes: [] };
+  const found =
+    isIdle || takenOver.held !== null
+      ? takenOver
+      : findRanges({ cacheDir, cloud, ruleTags, listFolder: options.listFolder });
   for (const note of found.notes) log.warn('ranges_ignored', {}, note);
   let held = found.held;
   const clock = createRefreshClock({
