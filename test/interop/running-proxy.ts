@@ -17,6 +17,9 @@ export interface AccessLine {
   readonly path: string | null;
   readonly verdict: string;
   readonly reason: string | null;
+  readonly user: string | null;
+  readonly authFailure: string | null;
+  readonly hint: string | null;
   readonly rule: string | null;
   readonly status: number;
   readonly address: string | null;
@@ -45,12 +48,16 @@ async function findFreePort(): Promise<number> {
   return port;
 }
 
-/** Starts `lockdown-proxy serve` with these rules; of loopback only the storage account's address is lifted. */
-export async function startProxy(rules: readonly string[]): Promise<RunningProxy> {
+/**
+ * Starts `lockdown-proxy serve` with these rules; of loopback only the storage account's address is lifted. `users` are
+ * the lines of a users file; every client then has to be one of them.
+ */
+export async function startProxy(rules: readonly string[], users: readonly string[] = []): Promise<RunningProxy> {
   await using owned = new AsyncDisposableStack();
   const folder = owned.use(createTempFolder());
   const port = await findFreePort();
   folder.write('allowed.txt', `${rules.join('\n')}\n`);
+  folder.write('users', `${users.join('\n')}\n`);
   const config = folder.write(
     'config.yaml',
     [
@@ -59,6 +66,7 @@ export async function startProxy(rules: readonly string[]): Promise<RunningProxy
       'allowlist: [./allowed.txt]',
       'privateDestinations: [127.0.0.2/32]',
       'log: { access: ./access.log, format: json }',
+      ...(users.length > 0 ? ['auth: { usersFile: ./users, requiredFrom: [127.0.0.0/8] }'] : []),
       '',
     ].join('\n'),
   );
