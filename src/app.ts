@@ -20,9 +20,12 @@ import { createLiveTunnels } from './proxy/live-tunnels.ts';
 import type { ResolverDeps } from './proxy/resolve.ts';
 import { createResolve } from './proxy/resolve.ts';
 import { productName } from './proxy/respond.ts';
+import type { ParentConnectDeps } from './proxy/parent-connect.ts';
+import { createConnectParent } from './proxy/parent-connect.ts';
 import { createProxyServer } from './proxy/server.ts';
 import { createHashPool } from './state/hash-pool.ts';
 import type { LiveMachine } from './state/machine.ts';
+import { createParentProxy } from './state/parent-proxy.ts';
 import { isSocketFor } from './state/passed-sockets.ts';
 import type { HeldRanges } from './state/range-cache.ts';
 import type { FetchBudget, RangeEndpoints } from './state/range-endpoints.ts';
@@ -41,6 +44,7 @@ export interface AppDeps {
   readonly serviceLog: Pick<ServiceLog, 'info' | 'warn' | 'error'>;
   readonly machine: LiveMachine;
   readonly resolver?: ResolverDeps;
+  readonly parent?: ParentConnectDeps;
   /** Where the datacenter ranges are; without it there are none, and a tag matches nothing. */
   readonly ranges?: RangesDeps;
   /** Listening sockets that were passed to this process, by their descriptors: the first is for the first of `listen`. */
@@ -95,6 +99,8 @@ export function createSnapshot(
     configHash: loaded.hash,
     config,
     users: loaded.users,
+    hasCertificateUsers: config.listen.some(({ tls }) => tls !== null && tls.clientCa !== null),
+    parent: createParentProxy(config.upstream, loaded.parentCredential),
     requiredFrom: createPrefixSet(config.auth.requiredFrom),
     policy: createPolicy({
       rules: loaded.rules,
@@ -150,6 +156,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
     current: () => snapshot,
     exchanges,
     resolve: createResolve(deps.resolver),
+    connectParent: createConnectParent(deps.parent),
     machine: deps.machine,
     verifier,
     largeReads: createLargeReads(await probeLargeReads()),
@@ -161,9 +168,10 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
   try {
     for (const [index, endpoint] of loaded.config.listen.entries()) {
       const fd = deps.descriptors?.[index];
-      const bound = fd === undefined ? null : await server.listenOn(fd);
+      const keys = loaded.listenerKeys[index] ?? null;
+      const bound = fd === undefined ? null : await server.listenOn(fd, keys);
       if (bound && !isSocketFor(endpoint, bound)) throw new Error(mismatch(endpoint, bound));
-      listeners.push(bound ?? (await server.listen(endpoint.address, endpoint.port)));
+      listeners.push(bound ?? (await server.listen(endpoint.address, endpoint.port, keys)));
     }
   } catch (error) {
     void server.stopAccepting();
@@ -189,6 +197,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
       const nextFeed = takesOver ? feed : createFeedFor(next, isSameCloud ? (feed?.held ?? null) : null);
       const nextSnapshot = createSnapshot(next, snapshot.generation + 1, nextFeed?.held?.document);
       const oldFeed = feed;
+      for (const [index, keys] of next.listenerKeys.entries()) if (keys) server.replaceKeys(index, keys);
       [loaded, feed, snapshot] = [next, nextFeed, nextSnapshot];
       if (!takesOver) {
         void oldFeed?.stop();

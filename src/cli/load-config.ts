@@ -24,7 +24,7 @@ export function findConfigFile(option: string | undefined): string | null {
 
 /** What this machine and this installation bring to a configuration. */
 export async function thisMachine(): Promise<Omit<LoadOptions, 'file' | 'readFile'>> {
-  return { listFolder, cloud: await detectCloud(), networks: () => ownSubnets(), knownTags, fileMode };
+  return { listFolder, cloud: await detectCloud(), networks: () => ownSubnets(), knownTags, fileMode, now: Date.now };
 }
 
 /** Windows has permissions of another kind, which these bits do not tell. */

@@ -4,15 +4,17 @@ import { parsePrefix } from '../address/ip.ts';
 import type { Prefix } from '../address/ip.ts';
 import type { Result } from '../errors.ts';
 import { didYouMean } from '../policy/nearest.ts';
+import { parseDirect, parseParent } from './upstream.ts';
+import type { DirectEntry, ParentAddress } from './upstream.ts';
 import { parseEndpoint, parseNetwork, parseRealm } from './values.ts';
 import type { Endpoint, NetworkWord } from './values.ts';
 
 /** An Azure cloud; each has lists of its own. */
 export type Cloud = 'public' | 'usgov' | 'china';
 
-/** Where the proxy listens. */
+/** Where the proxy listens; `tls` names PEM files, `clientCa` the authorities whose client certificates name a user. */
 export interface Listener extends Endpoint {
-  readonly tls: null;
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string | null } | null;
 }
 
 /** The effective configuration: every default filled in, words expanded, prefixes read. Names are those of the file. */
@@ -42,9 +44,9 @@ export interface Config {
     readonly realm: string;
   };
   readonly upstream: {
-    readonly proxy: string | null;
+    readonly proxy: ParentAddress | null;
     readonly credentialsFile: string | null;
-    readonly direct: readonly string[];
+    readonly direct: readonly DirectEntry[];
     readonly resolve: 'needed' | 'always';
   };
   readonly limits: {
@@ -73,9 +75,8 @@ export interface Config {
   readonly drain: { readonly graceMs: number; readonly deadlineMs: number };
 }
 
-/** The configuration as written: words not yet expanded, TLS not yet refused. */
-export interface WrittenConfig extends Omit<Config, 'listen' | 'networks' | 'cloud' | 'groups'> {
-  readonly listen: readonly (Endpoint & { readonly tls: object | null })[];
+/** The configuration as written: words not yet expanded. */
+export interface WrittenConfig extends Omit<Config, 'networks' | 'cloud' | 'groups'> {
   readonly networks: readonly (Prefix | NetworkWord)[];
   readonly cloud: Cloud | 'auto';
   readonly groups: Readonly<Record<string, readonly Prefix[]>>;
@@ -111,7 +112,7 @@ const count = (max: number) => z.int().min(1).max(max);
 const ms = (standard: number) => z.int().min(1).max(2_147_483_647).default(standard);
 const delay = (standard: number) => z.int().min(0).max(2_147_483_647).default(standard);
 
-const tls = z.strictObject({ cert: z.string(), key: z.string(), clientCa: z.string().nullable().default(null) });
+const tls = z.strictObject({ cert: z.string().min(1), key: z.string().min(1), clientCa: file });
 const listener = z
   .preprocess(
     (value) => (typeof value === 'object' && value !== null ? value : { address: value }),
@@ -143,9 +144,9 @@ const schema = z.strictObject({
   }),
   auth: block({ requiredFrom: prefixes(), usersFile: file, realm: parsed(parseRealm).default('lockdown-proxy') }),
   upstream: block({
-    proxy: file,
+    proxy: parsed(parseParent).nullable().default(null),
     credentialsFile: file,
-    direct: z.array(z.string()).default([]),
+    direct: z.array(parsed(parseDirect)).default([]),
     resolve: z.enum(['needed', 'always']).default('needed'),
   }),
   limits: block({

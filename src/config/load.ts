@@ -7,10 +7,13 @@ import type { Rule } from '../policy/rule.ts';
 import type { Users } from '../policy/users.ts';
 import { readConfig } from './config.ts';
 import type { Cloud, Config, WrittenConfig } from './config.ts';
+import { readParentCredential } from './credentials-file.ts';
 import { readDocument } from './document.ts';
 import type { SourceDocument } from './document.ts';
 import { readLists, readText, resolvePath } from './lists.ts';
 import type { KnownTags, List } from './lists.ts';
+import { readListenerKeys } from './listener-keys.ts';
+import type { ListenerKeys } from './listener-keys.ts';
 import { parseRangesSource } from './ranges-source.ts';
 import { findUnavailable } from './unavailable.ts';
 import { readUsersFile, warnOfUnknownUsers } from './users-file.ts';
@@ -33,6 +36,8 @@ export interface LoadOptions {
   readonly networks: OwnNetworks;
   /** The service tags of the ranges that this configuration would begin with; null, and unless given: there are none. */
   readonly knownTags?: (config: Config) => KnownTags | null;
+  /** The time in milliseconds since 1970, for what expires; unless given nothing does. */
+  readonly now?: () => number;
 }
 
 /** A configuration without fault. */
@@ -41,6 +46,10 @@ export interface LoadedConfig {
   readonly rules: readonly Rule[];
   /** Who may sign in; null: nobody, and credentials are not read. */
   readonly users: Users | null;
+  /** What each entry of `listen` needs to speak TLS; null where it does not. */
+  readonly listenerKeys: readonly (ListenerKeys | null)[];
+  /** `user:password` for the parent proxy. A secret: it is in no text that leaves this process but that parent's. */
+  readonly parentCredential: string | null;
   /** Warnings and notes, by file and line. */
   readonly findings: readonly Fault[];
   /** Twelve hexadecimal digits over the effective configuration and the rules: equal where proxies do the same. */
@@ -97,16 +106,19 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
   // Without groups that can be trusted, or the list of lists itself, findings in the lists would mislead.
   const isListed = isReadable && !wrong.has('groups') && !wrong.has('allowlist');
   const knownTags = () => options.knownTags?.(config) ?? null;
-  const usersConfigured = config.auth.usersFile !== null;
+  const hasCertificateUsers = config.listen.some(({ tls }) => tls !== null && tls.clientCa !== null);
+  const usersConfigured = config.auth.usersFile !== null || hasCertificateUsers;
   const listOptions = { ...options, usersConfigured, cloud: config.cloud, groups: config.groups, knownTags };
   const lists = readLists(isListed ? config.allowlist : [], listOptions, (severity, entry, message) =>
     report(severity, document.placeOf(['allowlist', entry]), message),
   );
   const rules = lists.flatMap(({ parsed }) => parsed.rules);
   const isAuthReadable = isReadable && !wrong.has('auth');
-  const reportKey = (severity: Severity, path: readonly string[], message: string) =>
+  const reportKey = (severity: Severity, path: readonly (string | number)[], message: string) =>
     report(severity, keyPlace(document, path), message);
-  const usersFile = isAuthReadable ? readUsersFile(config.auth, options, reportKey) : null;
+  const usersFile = isAuthReadable ? readUsersFile(config.auth, { ...options, hasCertificateUsers }, reportKey) : null;
+  const listenerKeys = readListenerKeys(config.listen, options, reportKey);
+  const parentCredential = readParentCredential(config.upstream, options, reportKey);
   const told = warnOfRules(rules, config.privateDestinations).map(({ rule, message }) => ({
     file: rule.file,
     line: rule.line,
@@ -114,29 +126,38 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
     severity: 'warning' as const,
     message,
   }));
-  const ofUsers = usersFile ? [...usersFile.parsed.findings, ...warnOfUnknownUsers(rules, usersFile)] : [];
+  const ofUsers = usersFile?.parsed.findings ?? [];
+  // A user that the file does not know may come with a certificate.
+  const unknownUsers = usersFile && !hasCertificateUsers ? warnOfUnknownUsers(rules, usersFile) : [];
   const order = [name, ...lists.map((list) => list.file), usersFile?.path];
-  const all = [...findings, ...lists.flatMap(({ parsed }) => parsed.faults), ...told, ...ofUsers];
+  const all = [...findings, ...lists.flatMap(({ parsed }) => parsed.faults), ...told, ...ofUsers, ...unknownUsers];
   all.sort((a, b) => order.indexOf(a.file) - order.indexOf(b.file) || a.line - b.line || a.column - b.column);
   return {
     config,
     rules,
     users: usersFile?.parsed.users ?? null,
+    listenerKeys,
+    parentCredential,
     findings: all,
     hash: hashOf(config, rules, usersFile?.parsed.users ?? null),
-    sources: [file, ...lists.map(({ path }) => path), usersFile?.path].filter((path) => typeof path === 'string'),
+    sources: [file, ...lists.map(({ path }) => path), usersFile?.path, ...keyFiles(config)].filter(
+      (path) => typeof path === 'string',
+    ),
     lists,
   };
 }
 
 /** Fills in what only this machine knows. */
 function toEffective(written: WrittenConfig, options: LoadOptions): Config {
-  const { auth } = written;
-  const { log, ranges } = written;
+  const { auth, log, ranges, upstream } = written;
+  const pathOf = <T extends string | null>(path: T) => (path === null ? path : resolvePath(options.file, path)) as T;
   const source = parseRangesSource(ranges.source);
   return {
     ...written,
-    listen: written.listen.map(({ address, port }) => ({ address, port, tls: null })),
+    listen: written.listen.map(({ tls, ...endpoint }) => ({
+      ...endpoint,
+      tls: tls && { cert: pathOf(tls.cert), key: pathOf(tls.key), clientCa: pathOf(tls.clientCa) },
+    })),
     networks: expandNetworks(written.networks, options.networks),
     cloud: written.cloud === 'auto' ? options.cloud : written.cloud,
     groups: new Map(Object.entries(written.groups)),
@@ -145,9 +166,14 @@ function toEffective(written: WrittenConfig, options: LoadOptions): Config {
       source: source.ok && source.value.type === 'file' ? resolvePath(options.file, source.value.path) : ranges.source,
       cacheDir: resolvePath(options.file, ranges.cacheDir),
     },
-    auth: { ...auth, usersFile: auth.usersFile === null ? null : resolvePath(options.file, auth.usersFile) },
+    auth: { ...auth, usersFile: pathOf(auth.usersFile) },
+    upstream: { ...upstream, credentialsFile: pathOf(upstream.credentialsFile) },
     log: { ...log, access: log.access === '-' ? '-' : resolvePath(options.file, log.access) },
   };
+}
+
+function keyFiles({ listen, upstream }: Config): readonly (string | null)[] {
+  return [...listen.flatMap(({ tls }) => (tls ? [tls.cert, tls.key, tls.clientCa] : [])), upstream.credentialsFile];
 }
 
 function keyPlace(document: SourceDocument, path: readonly (string | number)[]): { line: number; column: number } {

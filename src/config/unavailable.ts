@@ -14,11 +14,6 @@ interface Unavailable {
 }
 
 const unavailable: readonly Unavailable[] = [
-  { path: ['listen', '*', 'tls'], waitsFor: 'TLS listeners' },
-  { path: ['upstream', 'proxy'], waitsFor: 'parent proxies' },
-  { path: ['upstream', 'credentialsFile'], waitsFor: 'parent proxies' },
-  { path: ['upstream', 'direct'], waitsFor: 'parent proxies' },
-  { path: ['upstream', 'resolve'], waitsFor: 'parent proxies' },
   { path: ['admin', 'listen'], waitsFor: 'the admin listener' },
   { path: ['health', 'listen'], waitsFor: 'the health listener' },
   { path: ['reload', 'watch'], waitsFor: 'reload' },

@@ -17,6 +17,8 @@ export interface UsersFileOptions {
   readonly readFile: (path: string) => string;
   /** The permission bits of a file, or null where the system has none. */
   readonly fileMode?: (path: string) => number | null;
+  /** Whether client certificates name users as well. */
+  readonly hasCertificateUsers: boolean;
 }
 
 /** Permission of others than owner and group to read. */
@@ -30,7 +32,7 @@ export function readUsersFile(
 ): UsersFile | null {
   const { usersFile, requiredFrom } = auth;
   if (usersFile === null) {
-    if (requiredFrom.length > 0) {
+    if (requiredFrom.length > 0 && !options.hasCertificateUsers) {
       report('fault', ['auth', 'requiredFrom'], 'nobody could sign in: `auth.requiredFrom` needs `auth.usersFile`');
     }
     return null;

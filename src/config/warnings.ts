@@ -4,6 +4,7 @@ import type { Prefix } from '../address/ip.ts';
 import { classifyAddress, isAlwaysForbidden } from '../address/special-purpose.ts';
 import type { Severity } from '../errors.ts';
 import type { Config, WrittenConfig } from './config.ts';
+import { upstreamRemarks } from './upstream.ts';
 import { collides, isInsidePrivateSpace, touchesLoopback } from './values.ts';
 import type { Endpoint, OwnNetworks } from './values.ts';
 
@@ -22,6 +23,7 @@ export function remarksOn(written: WrittenConfig, config: Config, own: OwnNetwor
     ...networkRemarks(written, config, own),
     ...config.privateDestinations.flatMap((prefix, index) => privateRemarks(prefix, ['privateDestinations', index])),
     ...modeRemarks(config),
+    ...upstreamRemarks(config),
     ...(config.allowlist.length === 0
       ? [warning(['allowlist'], 'no list: every request is refused; name a shipped list or a file')]
       : []),

@@ -113,24 +113,31 @@ function endToEnd(raw: readonly string[]): readonly Field[] {
   });
 }
 
-/** The Via field with our element behind those that came (RFC 9110 section 7.6.3). */
-function viaField(raw: readonly string[], own: { readonly via: string; readonly httpVersion: string }): Field {
+/** The value of Via with our element behind those that came (RFC 9110 section 7.6.3). */
+export function viaValue(raw: readonly string[], own: { readonly via: string; readonly httpVersion: string }): string {
   const earlier = fieldValues(raw, 'via').filter((value) => value !== '');
-  return ['Via', [...earlier, `${own.httpVersion} ${own.via}`].join(', ')];
+  return [...earlier, `${own.httpVersion} ${own.via}`].join(', ');
 }
 
 /**
  * The fields of the request to the destination. `host` becomes Host, `via` is our name, `httpVersion` that of the
  * request as it came. Expect ends here because the proxy answers it; `Transfer-Encoding: chunked` is said again where
- * the request had it, or the platform would send the body of a GET or DELETE unframed.
+ * the request had it, or the platform would send the body of a GET or DELETE unframed. `authorization` is our own
+ * credential, for a parent proxy alone.
  */
 export function requestFields(
   raw: readonly string[],
-  options: { readonly host: string; readonly via: string; readonly httpVersion: string },
+  options: {
+    readonly host: string;
+    readonly via: string;
+    readonly httpVersion: string;
+    readonly authorization?: string | null;
+  },
 ): Record<string, string | string[]> {
   const kept = endToEnd(raw).filter(([name]) => !['host', 'expect'].includes(name.toLowerCase()));
   const isChunked = fieldValues(raw, 'transfer-encoding').length > 0;
-  const fields: Field[] = [['Host', options.host], ...kept, viaField(raw, options)];
+  const fields: Field[] = [['Host', options.host], ...kept, ['Via', viaValue(raw, options)]];
+  if (options.authorization) fields.push(['Proxy-Authorization', options.authorization]);
   return toRecord(isChunked ? [...withoutLength(fields), ['Transfer-Encoding', 'chunked']] : fields);
 }
 
@@ -160,7 +167,7 @@ export function responseFields(
 ): string[] {
   const kept = endToEnd(raw);
   const isUnmeasured = options.status === 204 || fieldValues(raw, 'transfer-encoding').length > 0;
-  return [...(isUnmeasured ? withoutLength(kept) : kept), viaField(raw, options)].flat();
+  return [...(isUnmeasured ? withoutLength(kept) : kept), ['Via', viaValue(raw, options)]].flat();
 }
 
 /** Whether a Via element was written under one of these names, case-blind: the message has been here before. */

@@ -8,6 +8,8 @@ import { createRuleIndex } from './rule-index.ts';
 export interface Policy {
   readonly allow: RuleIndex;
   readonly deny: RuleIndex;
+  /** The denies that speak of addresses: whether one removes a host's is not known before it is looked up. */
+  readonly addressDenies: readonly Rule[];
   readonly ranges: Ranges;
   /** Clients that may use the proxy at all. */
   readonly networks: PrefixSet;
@@ -80,6 +82,7 @@ export function createPolicy(parts: PolicyParts): Policy {
   return {
     allow: createRuleIndex(allows, parts.ranges),
     deny: createRuleIndex(denies, parts.ranges),
+    addressDenies: denies.filter((rule) => rule.pattern.type !== 'host'),
     ranges: parts.ranges,
     networks: parts.networks,
     isResolvable: createNameTest(parts.resolveNames),

@@ -1,16 +1,24 @@
 /** The last judgement of a tunnel: whether the TLS server name in it is the target that was judged before. */
+import type { Address } from '../address/ip.ts';
 import { parseAddress } from '../address/ip.ts';
 import type { ClientHello } from '../message/client-hello.ts';
 import type { Reason } from '../errors.ts';
-import type { JudgedAddress, Machine, Question, Refusal } from './decide.ts';
+import type { Machine, Question, Refusal } from './decide.ts';
 import { decideTarget, judgeAddresses, refuse } from './decide.ts';
 import type { Policy } from './policy.ts';
+import type { Rule } from './rule.ts';
 
 /** A verdict over the beginning of a tunnel; `wouldDeny` is what report mode let pass. */
 export type ServerNameDecision = Refusal | { readonly verdict: 'allow'; readonly wouldDeny: Reason | null };
 
+/** Where a tunnel leads: its address, null where a parent proxy was given the name, and the rule that let it. */
+export interface Dialled {
+  readonly address: Address | null;
+  readonly rule: Rule | null;
+}
+
 /** Whether the bytes of a tunnel over this address are looked at before they flow. */
-export function wantsServerName(policy: Policy, dialled: JudgedAddress): boolean {
+export function wantsServerName(policy: Policy, dialled: Dialled): boolean {
   return policy.tlsServerName !== 'off' && !(dialled.rule?.tlsOff ?? false);
 }
 
@@ -21,7 +29,7 @@ export function wantsServerName(policy: Policy, dialled: JudgedAddress): boolean
 export function judgeServerName(
   policy: Policy,
   question: Question,
-  dialled: JudgedAddress,
+  dialled: Dialled,
   hello: Exclude<ClientHello, { type: 'incomplete' }>,
   machine: Machine,
 ): ServerNameDecision {
@@ -35,7 +43,7 @@ export function judgeServerName(
 function findRefusal(
   policy: Policy,
   question: Question,
-  dialled: JudgedAddress,
+  dialled: Dialled,
   hello: Exclude<ClientHello, { type: 'incomplete' }>,
   machine: Machine,
 ): Refusal | null {
@@ -46,7 +54,7 @@ function findRefusal(
   if (name === null) return target.address ? null : refuse('tls_name_missing', '', dialled.rule);
   const mismatch = refuse('tls_name_mismatch', `: ${name}`, dialled.rule);
   // An address in place of the name (RFC 6066 section 3 has none) that is not the target names another machine.
-  if (!target.address || parseAddress(name)) return mismatch;
+  if (!target.address || !dialled.address || parseAddress(name)) return mismatch;
   const named: Question = {
     ...question,
     target: { ...target, host: name, address: null, text: `${name}:${target.port}` },

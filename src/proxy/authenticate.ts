@@ -2,6 +2,7 @@
  * Who asks: credentials are verified before anything is said of the target. What is there is verified whoever the client
  * is; what is not there is asked for only where it is required or where it alone is missing.
  */
+import type { Address } from '../address/ip.ts';
 import type { Config } from '../config/config.ts';
 import { ProxyError } from '../errors.ts';
 import { readCredentials } from '../message/credentials.ts';
@@ -11,6 +12,13 @@ import type { Snapshot } from '../state/snapshot.ts';
 import type { Verifier } from '../state/verify.ts';
 import type { Exchange } from './exchange.ts';
 
+/** Who is at the other end of a connection. */
+export interface Peer {
+  readonly client: Address;
+  /** Whom a verified client certificate names; null without one. */
+  readonly user: string | null;
+}
+
 /** What of a request says who sent it. */
 export interface Sender {
   readonly rawHeaders: readonly string[];
@@ -18,7 +26,8 @@ export interface Sender {
 }
 
 /**
- * The user whose credentials came with the request, or null for an anonymous one; `question` is what is asked, by nobody yet.
+ * The user whose credentials came with the request, else the one that `question` has from a client certificate, or null
+ * for an anonymous one.
  * @throws ProxyError `credentials_missing`, `credentials_rejected`, `credentials_throttled` or `malformed_request`
  */
 export async function authenticate(
@@ -29,15 +38,12 @@ export async function authenticate(
 ): Promise<string | null> {
   const { record, snapshot, client, signal } = exchange;
   const { users } = snapshot;
-  if (!users) return null;
+  record.user = question.user;
+  if (!users) return withoutCredentials(exchange, question, sender);
   const credentials = readCredentials(sender.rawHeaders);
   switch (credentials.type) {
-    case 'absent': {
-      const isRequired = snapshot.requiredFrom.has(client);
-      if (!isRequired && !missesUser(snapshot.policy, question)) return null;
-      if (cannotAuthenticate(exchange, sender)) record.hint = remedyFor(exchange, isRequired);
-      throw challenge(exchange, 'missing', 'send Basic credentials');
-    }
+    case 'absent':
+      return withoutCredentials(exchange, question, sender);
     case 'malformed': {
       const { phrase, status } = credentials;
       throw new ProxyError('malformed_request', { phrase, status });
@@ -69,6 +75,17 @@ export async function authenticate(
   // The log may know which of the two it was; the client may not.
   record.hint = stored === null ? `no such user in ${snapshot.config.auth.usersFile}` : 'wrong password';
   throw challenge(exchange, 'rejected', 'wrong user or password');
+}
+
+/** A client certificate counts as credentials; without one they are asked for where only they are missing. */
+function withoutCredentials(exchange: Exchange, question: Question, sender: Sender): string | null {
+  const { record, snapshot, client } = exchange;
+  const { users, hasCertificateUsers, requiredFrom, policy } = snapshot;
+  if (question.user !== null || (!users && !hasCertificateUsers)) return question.user;
+  const isRequired = requiredFrom.has(client);
+  if (!isRequired && !missesUser(policy, question)) return null;
+  if (cannotAuthenticate(exchange, sender)) record.hint = remedyFor(exchange, isRequired);
+  throw challenge(exchange, 'missing', users ? 'send Basic credentials' : 'show a client certificate');
 }
 
 /** The 407 with its challenge (RFC 9110 section 11.7.1, RFC 7617 section 2.1), noted in the record. */

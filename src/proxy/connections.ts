@@ -7,6 +7,12 @@ import type { Config } from '../config/config.ts';
 /** What is known of a connection between its requests. */
 export interface Connection {
   readonly client: Address;
+  /** Whom its client certificate names. */
+  user: string | null;
+  /** What speaks over it: the accepted socket, and once there is TLS the socket that speaks that. */
+  socket: Socket;
+  /** Set from its accept until TLS is spoken, where it is to be. */
+  isHandshaking: boolean;
   /** When it was accepted, on the clock of `performance.now`. */
   readonly since: number;
   /** Requests read and not yet answered. */
@@ -27,6 +33,8 @@ export interface Connections {
   /** The limit that one more connection of this client would break, as `name value`, or null. */
   limitFor(client: Address, limits: Config['limits']): 'connections' | 'connectionsPerClient' | null;
   add(socket: Socket, client: Address): Connection;
+  /** From now on the connection is known by the socket that speaks TLS over it; it lives as long as the accepted one. */
+  rename(socket: Socket, secured: Socket): void;
   get(socket: Socket): Connection | undefined;
   [Symbol.iterator](): Iterator<[Socket, Connection]>;
   readonly size: number;
@@ -43,6 +51,9 @@ export function createConnections(): Connections {
     add(socket, client) {
       const connection: Connection = {
         client,
+        user: null,
+        socket,
+        isHandshaking: false,
         since: performance.now(),
         outstanding: 0,
         turn: Promise.resolve(),
@@ -54,12 +65,19 @@ export function createConnections(): Connections {
       open.set(socket, connection);
       perClient.set(client.text, (perClient.get(client.text) ?? 0) + 1);
       socket.once('close', () => {
-        open.delete(socket);
+        open.delete(connection.socket);
         const left = (perClient.get(client.text) ?? 1) - 1;
         if (left > 0) perClient.set(client.text, left);
         else perClient.delete(client.text);
       });
       return connection;
+    },
+    rename(socket, secured) {
+      const connection = open.get(socket);
+      if (!connection) return;
+      open.delete(socket);
+      open.set(secured, connection);
+      connection.socket = secured;
     },
     get: (socket) => open.get(socket),
     [Symbol.iterator]: () => open[Symbol.iterator](),

@@ -1,16 +1,22 @@
 /** Connects to judged addresses and no others: a staggered race over them (RFC 8305), the losers closed. */
 import net from 'node:net';
+import type { Address } from '../address/ip.ts';
+import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
-import type { JudgedAddress } from '../policy/decide.ts';
 
 /** Pause before the next address is tried beside the ones already under way (RFC 8305 section 5), in milliseconds. */
 const attemptDelayMs = 250;
 /** Idle flows through Azure's load balancer end silently after four minutes; probes this often keep them (milliseconds). */
 export const keepAliveProbeMs = 60_000;
 
-export interface Dialled {
+/** What is dialled: an address, with whatever its caller knows of it. */
+interface Dialable {
+  readonly address: Address;
+}
+
+export interface Dialled<T extends Dialable> {
   readonly socket: net.Socket;
-  readonly judged: JudgedAddress;
+  readonly judged: T;
 }
 
 /**
@@ -18,12 +24,12 @@ export interface Dialled {
  * half-open ends allowed.
  * @throws ProxyError `connect_timeout` after `budgetMs`, `connect_refused` when every address refused, else `connect_failed`.
  */
-export function dial(
-  addresses: readonly JudgedAddress[],
+export function dial<T extends Dialable>(
+  addresses: readonly T[],
   port: number,
   budgetMs: number,
   signal: AbortSignal,
-): Promise<Dialled> {
+): Promise<Dialled<T>> {
   return new Promise((resolve, reject) => {
     const waiting = interleave(addresses);
     const attempts = new Set<net.Socket>();
@@ -85,10 +91,10 @@ export function dial(
 }
 
 /** IPv4 first, since a virtual network always has it, then the families in turn. */
-function interleave(addresses: readonly JudgedAddress[]): JudgedAddress[] {
+function interleave<T extends Dialable>(addresses: readonly T[]): T[] {
   const four = addresses.filter((entry) => entry.address.family === 4);
   const six = addresses.filter((entry) => entry.address.family === 6);
-  const mixed: JudgedAddress[] = [];
+  const mixed: T[] = [];
   for (let index = 0; index < Math.max(four.length, six.length); index++) {
     for (const family of [four, six]) {
       const entry = family[index];
@@ -109,10 +115,8 @@ function failure(failures: readonly NodeJS.ErrnoException[], where: string): Pro
   return new ProxyError('connect_failed', { phrase: `Connect failed: ${where} ${cause?.code ?? ''}`.trimEnd(), cause });
 }
 
-function places(addresses: readonly JudgedAddress[], port: number): string {
+function places(addresses: readonly Dialable[], port: number): string {
   const [first] = addresses;
   const more = addresses.length > 1 ? ` and ${addresses.length - 1} more` : '';
-  return first
-    ? `${first.address.family === 6 ? `[${first.address.text}]` : first.address.text}:${port}${more}`
-    : String(port);
+  return first ? `${hostPort(first.address.text, port)}${more}` : String(port);
 }

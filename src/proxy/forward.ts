@@ -12,7 +12,9 @@ import { ProxyError } from '../errors.ts';
 import { checkForwardFields, readExpectation, requestFields, viaHasName } from '../message/fields.ts';
 import type { AbsoluteForm } from '../message/request-target.ts';
 import { parseAbsoluteForm } from '../message/request-target.ts';
+import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { Verifier } from '../state/verify.ts';
+import type { Peer } from './authenticate.ts';
 import { authenticate } from './authenticate.ts';
 import type { Exchange } from './exchange.ts';
 import { enderOf, explainFailure } from './failure.ts';
@@ -26,8 +28,6 @@ export interface ForwardDeps extends ReachDeps {
   readonly verifier: Verifier;
   readonly open: (kind: 'forward', socket: Socket, client: Address) => Exchange;
   readonly onBug: (error: unknown, id: string) => void;
-  /** Our name in `Via`, this instance's own: a request that carries it has been here. */
-  readonly viaName: string;
 }
 
 /**
@@ -37,7 +37,7 @@ export interface ForwardDeps extends ReachDeps {
 export type Forward = (
   request: IncomingMessage,
   response: ServerResponse,
-  client: Address,
+  peer: Peer,
   broken: AbortSignal,
 ) => Promise<boolean>;
 
@@ -50,7 +50,7 @@ export function isForwardable(method: string): boolean {
 
 export function createForward(deps: ForwardDeps): Forward {
   const send = createFence();
-  return async (request, response, client, broken) => {
+  return async (request, response, { client, user }, broken) => {
     const { socket } = request;
     const { viaName } = deps;
     const exchange = deps.open('forward', socket, client);
@@ -65,12 +65,12 @@ export function createForward(deps: ForwardDeps): Forward {
       broken.throwIfAborted();
       const expectation = readExpectation(request.rawHeaders, request.httpVersion);
       if (expectation === 'unknown') throw malformed('Expectation not known', 417);
-      const asked = { kind: 'forward', client, user: null, target: form.target, path: form.path } as const;
+      const asked = { kind: 'forward', client, user, target: form.target, path: form.path } as const;
       const question = { ...asked, user: await authenticate(exchange, asked, request, deps.verifier) };
-      const { socket: destination } = await reach(exchange, question, deps);
+      const { socket: destination, asking } = await reach(exchange, question, request, deps);
       if (expectation === 'continue') response.writeContinue();
-      await pass({ exchange, request, response, destination, viaName }, (events) =>
-        send(request, response, form, destination, viaName, events),
+      await pass({ exchange, request, response, destination, viaName, asking }, (events) =>
+        send({ request, response, form, destination, viaName, asking }, events),
       );
       exchange.close('destination');
       return true;
@@ -104,14 +104,17 @@ function malformed(phrase: string, status = 400): ProxyError {
 }
 
 /** Sends a request over its one socket; what comes of it goes to `events`. */
-type Send = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  form: AbsoluteForm,
-  destination: Socket,
-  viaName: string,
-  events: PassageEvents,
-) => void;
+type Send = (sending: Sending, events: PassageEvents) => void;
+
+interface Sending {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly form: AbsoluteForm;
+  readonly destination: Socket;
+  readonly viaName: string;
+  /** The parent at the other end of the socket, which wants the whole URL and our credential. */
+  readonly asking: ParentProxy | null;
+}
 
 /** http-proxy with all of its passes but the streaming one taken out, and the path set as the client sent it. */
 function createFence(): Send {
@@ -133,12 +136,13 @@ function createFence(): Send {
   fenced.on('error', () => {});
   fenced.on('econnreset', () => {});
 
-  return (request, response, form, destination, viaName, events) => {
+  return ({ request, response, form, destination, viaName, asking }, events) => {
     const { rawHeaders, httpVersion } = request;
-    const fields = requestFields(rawHeaders, { host: form.authority, via: viaName, httpVersion });
+    const authorization = asking?.authorization ?? null;
+    const fields = requestFields(rawHeaders, { host: form.authority, via: viaName, httpVersion, authorization });
     // They are copied from the last to the first, and Host leads (RFC 9110 section 5.3).
     request.headers = Object.fromEntries(Object.entries(fields).toReversed());
-    inside.set(request, { path: form.requestPath, events });
+    inside.set(request, { path: asking ? wholeUrl(form) : form.requestPath, events });
     const options = {
       target: { protocol: 'http:', host: form.target.host, port: form.target.port, path: '/' },
       agent: new OneSocketAgent(destination),
@@ -149,6 +153,11 @@ function createFence(): Send {
     };
     fenced.web(request, response, options, events.onError);
   };
+}
+
+/** The target as a proxy wants it; `*` is said by leaving the path out (RFC 9112 section 3.2.4). */
+function wholeUrl({ authority, requestPath }: AbsoluteForm): string {
+  return `http://${authority}${requestPath === '*' ? '' : requestPath}`;
 }
 
 /** Gives a request the one socket that was judged for it, and never another. */

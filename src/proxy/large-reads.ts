@@ -4,6 +4,7 @@
  * with a buffer of ours that the system reads into. The connection's handle is not public: this file alone knows it.
  */
 import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 /** What a read brings at most by default, in bytes: an end that fills it has more to say. */
 const defaultReadBytes = 64 * 1024;
@@ -41,6 +42,8 @@ export function createLargeReads(isPossible: boolean = process.platform !== 'win
     isFull: (bytes) => isPossible && bytes.length >= defaultReadBytes,
     takeOver(socket, onBytes) {
       const { _handle: handle } = socket as unknown as { _handle: object | null };
+      // What TLS reads is not what its connection reads.
+      if (socket instanceof TLSSocket) return null;
       if (!isPossible || !handle || socket.readableLength > 0 || socket.writableLength > 0) return null;
       // Its `drain` may still be to come though all is written; whoever waits for it would wait for ever.
       if (socket.destroyed || socket.readableEnded || socket.writableEnded || socket.writableNeedDrain) return null;

@@ -7,7 +7,9 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { ProxyError } from '../errors.ts';
 import { checkAnswerFields, responseFields } from '../message/fields.ts';
+import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { Exchange } from './exchange.ts';
+import { refusedByParent } from './parent.ts';
 import { watchStall } from './stall.ts';
 
 /** So many interim responses (1xx) of a destination are dropped; one more is an invalid response. */
@@ -23,6 +25,8 @@ export interface Passage {
   readonly destination: Socket;
   /** Our name in `Via`. */
   readonly viaName: string;
+  /** The parent proxy that is asked; null: the destination itself. */
+  readonly asking: ParentProxy | null;
 }
 
 /** What comes back to a passage from the client of node:http that carries it. */
@@ -37,7 +41,7 @@ export interface PassageEvents {
  * @throws ProxyError `response_invalid`, `response_timeout`, `request_timeout`, or what the exchange was aborted with.
  */
 export function pass(passage: Passage, send: (events: PassageEvents) => void): Promise<void> {
-  const { exchange, request, response, destination, viaName } = passage;
+  const { exchange, request, response, destination, viaName, asking } = passage;
   const { record, signal, snapshot } = exchange;
   return new Promise((resolve, reject) => {
     let outgoing: ClientRequest | null = null;
@@ -75,6 +79,8 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       const { rawHeaders, httpVersion, statusCode: status = 0 } = incoming;
       const fault = checkAnswer(incoming);
       if (fault) return fail(fault);
+      // Of a parent's refusals this one is certain: a destination has nothing to ask of a proxy.
+      if (asking && status === 407) return settle(refusedByParent(exchange, asking, status, ''));
       // What is left of a body that the destination did not wait for cannot be told from a next request.
       if (!request.complete) response.shouldKeepAlive = false;
       response.sendDate = false;

@@ -2,37 +2,85 @@
 import type { Socket } from 'node:net';
 import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
-import type { JudgedAddress, Machine, Question, Refusal } from '../policy/decide.ts';
+import type { AddressDecision, Machine, Pending, Question, Refusal } from '../policy/decide.ts';
 import { decideTarget, judgeAddresses } from '../policy/decide.ts';
+import { addressesAround, judgeByName } from '../policy/parent-way.ts';
 import type { Rule } from '../policy/rule.ts';
+import type { Dialled } from '../policy/server-name.ts';
+import type { ParentProxy } from '../state/parent-proxy.ts';
+import type { Sender } from './authenticate.ts';
 import { dial } from './dial.ts';
 import type { Exchange } from './exchange.ts';
+import type { ParentDeps } from './parent.ts';
+import { passParent } from './parent.ts';
 import type { Resolve } from './resolve.ts';
 
-export interface ReachDeps {
+export interface ReachDeps extends ParentDeps {
   readonly resolve: Resolve;
   readonly machine: Machine;
 }
 
-/** A destination that was judged and answered; its socket is paused. */
+/** A destination that was judged and answered, or the parent on the way to it; its socket is paused. */
 export interface Destination {
   readonly socket: Socket;
-  readonly judged: JudgedAddress;
+  readonly judged: Dialled;
+  /** The parent that the request itself is to be sent to, in absolute-form; null: the socket leads to the destination. */
+  readonly asking: ParentProxy | null;
 }
 
 /**
- * Judges the question and connects, filling the exchange's record as it goes.
+ * Judges the question and connects, filling the exchange's record as it goes; `sender` is the request as it came.
  * @throws ProxyError with the reason of the step that ended it.
  */
-export async function reach(exchange: Exchange, question: Question, deps: ReachDeps): Promise<Destination> {
+export async function reach(
+  exchange: Exchange,
+  question: Question,
+  sender: Sender,
+  deps: ReachDeps,
+): Promise<Destination> {
+  const { snapshot } = exchange;
+  const { policy, parent } = snapshot;
+  const pending = decideTarget(policy, question);
+  if (pending.verdict === 'refuse') throw refusal(exchange, pending);
+
+  const named = judgeByName(parent, policy, question, pending);
+  if (parent && named) {
+    if (pending.wouldDeny) noteWouldDeny(exchange, pending.wouldDeny);
+    return connect(exchange, async () => {
+      const judged = { address: null, rule: named.rule };
+      noteWay(exchange, 'parent', named.rule);
+      const { socket, isAbsolute } = await passParent(exchange, parent, question, null, sender, deps);
+      return { socket, judged, asking: isAbsolute ? parent : null };
+    });
+  }
+
+  const { addresses } = await judge(exchange, question, pending, deps);
+  const around = addressesAround(parent, question, addresses);
+  const { port } = question.target;
+  return connect(exchange, async () => {
+    const [judged] = addresses.toSorted((a, b) => a.address.family - b.address.family);
+    if (parent && judged && around.length === 0) {
+      noteWay(exchange, hostPort(judged.address.text, port), judged.rule);
+      const { socket, isAbsolute } = await passParent(exchange, parent, question, judged.address, sender, deps);
+      return { socket, judged, asking: isAbsolute ? parent : null };
+    }
+    const dialled = await dial(around, port, snapshot.config.limits.connectMs, exchange.signal);
+    noteWay(exchange, hostPort(dialled.judged.address.text, port), dialled.judged.rule);
+    return { ...dialled, asking: null };
+  });
+}
+
+/** Looks a host up and judges every address. @throws the refusal, `dns_failed` or `dns_timeout` */
+async function judge(
+  exchange: Exchange,
+  question: Question,
+  pending: Pending,
+  deps: ReachDeps,
+): Promise<Extract<AddressDecision, { verdict: 'allow' }>> {
   const { record, snapshot, signal } = exchange;
   const { policy } = snapshot;
   const { limits } = snapshot.config;
   const { target } = question;
-
-  const pending = decideTarget(policy, question);
-  if (pending.verdict === 'refuse') throw refusal(exchange, pending);
-
   let addresses = target.address ? [target.address] : [];
   if (!target.address) {
     const started = performance.now();
@@ -47,16 +95,22 @@ export async function reach(exchange: Exchange, question: Question, deps: ReachD
   if (decision.verdict === 'refuse') throw refusal(exchange, decision);
   if (decision.wouldDeny) noteWouldDeny(exchange, decision.wouldDeny);
   noteRule(exchange, decision.addresses[0]?.rule ?? null);
+  return decision;
+}
 
+async function connect(exchange: Exchange, open: () => Promise<Destination>): Promise<Destination> {
   const started = performance.now();
   try {
-    const destination = await dial(decision.addresses, target.port, limits.connectMs, signal);
-    record.address = hostPort(destination.judged.address.text, target.port);
-    noteRule(exchange, destination.judged.rule);
-    return destination;
+    return await open();
   } finally {
-    record.connectMs = elapsedMs(started);
+    exchange.record.connectMs = elapsedMs(started);
   }
+}
+
+/** `address` is what was dialled, or what the parent was asked for; `parent` where it looks the name up itself. */
+function noteWay(exchange: Exchange, address: string, rule: Rule | null): void {
+  exchange.record.address = address;
+  noteRule(exchange, rule);
 }
 
 /** Turns a refusal into the error that answers it, and notes its rule. */

@@ -8,16 +8,18 @@ import type { Snapshot } from '../state/snapshot.ts';
 import type { Connections } from './connections.ts';
 import type { Exchange, ExchangeRegistry } from './exchange.ts';
 import { verdictOf } from './failure.ts';
-import { refuseOnSocket } from './respond.ts';
+import { refuseInTls, refuseOnSocket } from './respond.ts';
 
 export interface Refuser {
-  /** Judges a client at accept; true when it was refused and answered. */
-  refuseClient(socket: Socket, client: Address, connections: Connections): boolean;
-  /** Answers, closes with care, and logs when the connection is gone. */
-  refuse(socket: Socket, client: Address, error: ProxyError, hint: string | null): void;
+  /** Judges a client at accept; true when it was refused and answered, with an alert alone where it expects TLS. */
+  refuseClient(socket: Socket, client: Address, connections: Connections, isTls: boolean): boolean;
+  /** Answers (unless `answer` does), closes with care, and logs when the connection is gone. */
+  refuse(socket: Socket, client: Address, error: ProxyError, hint: string | null, answer?: Answer): void;
   /** Logs a refusal that gets no answer. */
-  logRefusal(socket: Socket, client: Address, error: ProxyError): void;
+  logRefusal(socket: Socket, client: Address, error: ProxyError, hint: string | null): void;
 }
+
+type Answer = (socket: Socket, error: ProxyError, id: string) => void;
 
 /** Refused clients that may linger over their answer at the same time; beyond, they are cut off at once. */
 const maxLingering = 1024;
@@ -35,7 +37,13 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
     return exchange;
   }
 
-  function refuse(socket: Socket, client: Address, error: ProxyError, hint: string | null): void {
+  function refuse(
+    socket: Socket,
+    client: Address,
+    error: ProxyError,
+    hint: string | null,
+    answer: Answer = refuseOnSocket,
+  ): void {
     const exchange = open(socket, client, error, hint);
     lingering++;
     socket.once('close', () => {
@@ -45,12 +53,13 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
       exchange.close(null);
     });
     if (lingering > maxLingering) socket.destroy();
-    else refuseOnSocket(socket, error, exchange.record.id);
+    else answer(socket, error, exchange.record.id);
   }
 
   return {
     refuse,
-    refuseClient(socket, client, connections) {
+    refuseClient(socket, client, connections, isTls) {
+      const answer = isTls ? refuseInTls : refuseOnSocket;
       const { policy, config } = current();
       if (!policy.networks.has(client)) {
         // What `networks: [private]` would have admitted is most likely a client that was meant to be.
@@ -62,17 +71,18 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
           client,
           new ProxyError('client_outside_network', { phrase: `Client ${client.text} not in networks` }),
           hint,
+          answer,
         );
         return true;
       }
       const limit = connections.limitFor(client, config.limits);
       if (!limit) return false;
       const phrase = `Limit reached: ${limit} ${config.limits[limit]}`;
-      refuse(socket, client, new ProxyError('limit_reached', { phrase }), `raise limits.${limit}`);
+      refuse(socket, client, new ProxyError('limit_reached', { phrase }), `raise limits.${limit}`, answer);
       return true;
     },
-    logRefusal(socket, client, error) {
-      open(socket, client, error, null).close(null);
+    logRefusal(socket, client, error, hint) {
+      open(socket, client, error, hint).close(null);
     },
   };
 }

@@ -1,6 +1,7 @@
 /** How a refusal reaches the client: a whole HTTP answer that explains itself, and a close that does not destroy it. */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { ProxyError } from '../errors.ts';
 import { answers } from '../errors.ts';
 
@@ -24,6 +25,15 @@ export function refuseOnSocket(socket: Socket, error: ProxyError, id: string): v
   lingeringClose(socket);
 }
 
+/** Fatal alert `access_denied` (RFC 8446 section 6.2) in a TLS 1.2 record, which every version reads. */
+export const accessDenied: Uint8Array = Buffer.from([21, 3, 3, 0, 2, 2, 49]);
+
+/** Refuses in the only words that a client understands whose handshake has not begun. */
+export function refuseInTls(socket: Socket): void {
+  socket.write(accessDenied);
+  lingeringClose(socket);
+}
+
 /**
  * Answers on a response that has not begun; the connection then closes as above, through its `destroySoon`, which the
  * server has replaced.
@@ -38,8 +48,14 @@ export function refuseOnResponse(socket: Socket, response: ServerResponse, error
 
 /** Ends a connection in the middle of an answer. To HTTP/1.0 a plain close could look like the answer's end. */
 export function cutOff(socket: Socket, httpVersion: string): void {
-  if (httpVersion === '1.0') socket.resetAndDestroy();
+  if (httpVersion === '1.0') reset(socket);
   else socket.destroy();
+}
+
+/** Ends a connection so that its end cannot be taken for an orderly one; in TLS the missing close_notify says so. */
+export function reset(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Half-closes and reads on until the client closes, 64 KiB came or 500 ms went by. */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../address/ip.ts';
 import { hostPort, parseAddress } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
+import type { ListenerKeys } from '../config/listener-keys.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 import type { Connection } from './connections.ts';
 import { createConnections } from './connections.ts';
@@ -17,6 +18,8 @@ import type { LargeReads } from './large-reads.ts';
 import { malformedHead } from './malformed-head.ts';
 import { createRefuser } from './refuse-connection.ts';
 import { lingeringClose } from './respond.ts';
+import type { TlsListener } from './tls-listener.ts';
+import { createTlsListener } from './tls-listener.ts';
 import { serveTunnel } from './tunnel.ts';
 
 export interface ServerDeps extends Omit<ForwardDeps, 'open'> {
@@ -26,10 +29,16 @@ export interface ServerDeps extends Omit<ForwardDeps, 'open'> {
 }
 
 export interface ProxyServer {
-  /** Binds and accepts; gives the address bound, with the port the system chose where 0 was asked for. */
-  listen(address: string, port: number): Promise<{ readonly address: string; readonly port: number }>;
+  /** Binds and accepts, in TLS where keys are given; gives the address bound, with the port the system chose for 0. */
+  listen(
+    address: string,
+    port: number,
+    keys: ListenerKeys | null,
+  ): Promise<{ readonly address: string; readonly port: number }>;
   /** The same on a listening socket that another process opened and passed on, by its descriptor. */
-  listenOn(fd: number): Promise<{ readonly address: string; readonly port: number }>;
+  listenOn(fd: number, keys: ListenerKeys | null): Promise<{ readonly address: string; readonly port: number }>;
+  /** Other keys for the handshakes to come of a listener, counted as they were bound. @throws Error when they do not serve */
+  replaceKeys(index: number, keys: ListenerKeys): void;
   /**
    * Stops accepting and closes the connections that wait for a further request. One that is only just there may still
    * send its first: resolves when there is none of those.
@@ -50,26 +59,42 @@ const maxPipelined = 16;
 export function createProxyServer(deps: ServerDeps): ProxyServer {
   const connections = createConnections();
   const servers: Server[] = [];
+  const tlsListeners: (TlsListener | null)[] = [];
   let isDraining = false;
   const open = (kind: Exchange['record']['kind'], socket: Socket, client: Address): Exchange =>
     deps.exchanges.open(kind, socket, client, deps.current());
   const forward = createForward({ ...deps, open });
   const refuser = createRefuser(deps.exchanges, deps.current);
 
-  function onConnection(
-    server: Server,
-    serveHttp: readonly ((this: Server, socket: Socket) => void)[],
-    socket: Socket,
-  ): void {
-    socket.on('error', () => {});
-    socket.setMaxListeners(0);
+  function onConnection(socket: Socket, tls: TlsListener | null, serveHttp: (socket: Socket) => void): void {
+    own(socket);
     const client = parseAddress(socket.remoteAddress ?? '');
     if (!client) return void socket.destroy();
-    if (refuser.refuseClient(socket, client, connections)) return;
-    connections.add(socket, client);
+    if (refuser.refuseClient(socket, client, connections, tls !== null)) return;
+    const connection = connections.add(socket, client);
+    if (!tls) return serveHttp(socket);
+    connection.isHandshaking = true;
+    tls.secure(socket, {
+      onSecure(secured, user) {
+        own(secured);
+        connection.isHandshaking = false;
+        connection.user = user;
+        connections.rename(socket, secured);
+        serveHttp(secured);
+      },
+      onPlain(error, hint) {
+        connection.isTaken = true;
+        refuser.refuse(socket, client, error, hint);
+      },
+      onFailed: (error, hint) => refuser.logRefusal(socket, client, error, hint),
+    });
+  }
+
+  function own(socket: Socket): void {
+    socket.on('error', () => {});
+    socket.setMaxListeners(0);
     // node:http closes behind a last answer through this method, which would leave unread input behind.
     socket.destroySoon = () => lingeringClose(socket);
-    for (const serve of serveHttp) serve.call(server, socket);
   }
 
   /** Requests of one connection take turns: pipelined ones are judged when the one before is answered. */
@@ -87,7 +112,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       connection.answering = response;
       // node:http loses what comes in one piece with an offer to upgrade: nothing behind it may count as read.
       if (isDraining || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
-      const isAnswered = await forward(request, response, connection.client, broken.signal);
+      const isAnswered = await forward(request, response, connection, broken.signal);
       // The drain may have begun when the head was already out.
       if (isAnswered && isDraining && !socket.writableEnded) lingeringClose(socket);
       if (!isAnswered || socket.writableEnded) connection.isTaken = true;
@@ -102,13 +127,13 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     const connection = connections.get(socket);
     if (!connection || connection.isTaken) return void socket.destroy();
     connection.isTaken = true;
-    if (connection.outstanding === 0)
-      return void serveTunnel(request, socket, head, connection.client, { ...deps, open });
+    if (connection.outstanding === 0) return void serveTunnel(request, socket, head, connection, { ...deps, open });
     // node:http would answer it before the request that came first; neither the order nor a tunnel can be kept.
     refuser.logRefusal(
       socket,
       connection.client,
       new ProxyError('malformed_request', { phrase: 'CONNECT behind an unanswered request' }),
+      null,
     );
     socket.destroy();
   }
@@ -131,7 +156,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     });
   }
 
-  function createListener(): Server {
+  function createListener(tls: TlsListener | null): Server {
     const { limits } = deps.current().config;
     const server = createServer({
       connectionsCheckingInterval: 500,
@@ -149,9 +174,10 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     server.maxHeadersCount = 0;
     // A client may close its half behind a whole request and still read the answer.
     Object.assign(server, { httpAllowHalfOpen: true });
-    const serveHttp = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
+    const httpListeners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
+    const serveHttp = (socket: Socket) => httpListeners.forEach((listener) => listener.call(server, socket));
     server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => onConnection(server, serveHttp, socket));
+    server.on('connection', (socket: Socket) => onConnection(socket, tls, serveHttp));
     // Whatever a request expects, it is judged first.
     for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) server.on(event, onRequest);
     server.on('connect', (request, socket, head: Buffer) => onConnect(request, socket as Socket, head));
@@ -161,8 +187,11 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
 
   function bind(
     where: { readonly host: string; readonly port: number } | { readonly fd: number },
+    keys: ListenerKeys | null,
   ): Promise<{ address: string; port: number }> {
-    const server = createListener();
+    const tls = keys && createTlsListener(keys, deps.current().config.limits.headerMs);
+    tlsListeners.push(tls);
+    const server = createListener(tls);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ ...where, backlog: 4096 }, () => {
@@ -175,30 +204,32 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     });
   }
 
-  function closeUnlessBusy(socket: Socket, connection: Connection): void {
+  function closeUnlessBusy(connection: Connection): void {
     if (isBusy(connection)) return;
     connection.isTaken = true;
-    lingeringClose(socket);
+    if (connection.isHandshaking) connection.socket.destroy();
+    else lingeringClose(connection.socket);
   }
 
   return {
-    listen: (address, port) => bind({ host: address, port }),
-    listenOn: (fd) => bind({ fd }),
+    listen: (address, port, keys) => bind({ host: address, port }, keys),
+    listenOn: (fd, keys) => bind({ fd }, keys),
+    replaceKeys: (index, keys) => tlsListeners[index]?.replaceKeys(keys),
     async stopAccepting() {
       isDraining = true;
       for (const server of servers) server.close();
-      const fresh: [Socket, Connection][] = [];
-      for (const [socket, connection] of connections) {
+      const fresh: Connection[] = [];
+      for (const [, connection] of connections) {
         // A head that is still to be written says that no further request will be taken.
         if (connection.answering) connection.answering.shouldKeepAlive = false;
         // A client that connected a moment ago has its request under way; to close now would look like a refusal.
         const isFresh = connection.reading === null && performance.now() - connection.since < freshMs;
-        if (isFresh && !isBusy(connection)) fresh.push([socket, connection]);
-        else closeUnlessBusy(socket, connection);
+        if (isFresh && !isBusy(connection)) fresh.push(connection);
+        else closeUnlessBusy(connection);
       }
       if (fresh.length === 0) return;
       await sleep(firstRequestMs);
-      for (const [socket, connection] of fresh) closeUnlessBusy(socket, connection);
+      for (const connection of fresh) closeUnlessBusy(connection);
     },
     destroyConnections() {
       for (const [socket] of connections) socket.destroy();

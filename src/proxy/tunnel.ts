@@ -3,12 +3,13 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
-import { checkConnectFields } from '../message/fields.ts';
+import { checkConnectFields, viaHasName } from '../message/fields.ts';
 import type { Target } from '../message/request-target.ts';
 import { parseAuthorityForm } from '../message/request-target.ts';
 import type { Question } from '../policy/decide.ts';
 import { judgeServerName, wantsServerName } from '../policy/server-name.ts';
 import type { Verifier } from '../state/verify.ts';
+import type { Peer } from './authenticate.ts';
 import { authenticate } from './authenticate.ts';
 import type { Exchange } from './exchange.ts';
 import { enderOf, explainFailure } from './failure.ts';
@@ -19,7 +20,7 @@ import { maxHelloBytes, peekClientHello } from './peek.ts';
 import type { Destination, ReachDeps } from './reach.ts';
 import { noteWouldDeny, reach, refusal } from './reach.ts';
 import { relay } from './relay.ts';
-import { lingeringClose, refuseOnSocket } from './respond.ts';
+import { accessDenied, lingeringClose, productName, refuseOnSocket } from './respond.ts';
 
 export interface TunnelDeps extends ReachDeps {
   readonly verifier: Verifier;
@@ -29,15 +30,13 @@ export interface TunnelDeps extends ReachDeps {
 }
 
 const established = 'HTTP/1.1 200 Connection established\r\n\r\n';
-/** Fatal alert `access_denied` (RFC 8446 section 6.2) in a TLS 1.2 record, which every version reads. */
-const accessDenied = Buffer.from([21, 3, 3, 0, 2, 2, 49]);
 
 /** Serves one CONNECT from its head to its close. Never throws. */
 export async function serveTunnel(
   request: IncomingMessage,
   socket: Socket,
   head: Buffer,
-  client: Address,
+  { client, user }: Peer,
   deps: TunnelDeps,
 ): Promise<void> {
   const exchange = deps.open('tunnel', socket, client);
@@ -48,11 +47,11 @@ export async function serveTunnel(
   let destination: Destination | null = null;
   let isEstablished = false;
   try {
-    const target = readTarget(request);
+    const target = readTarget(request, deps.viaName);
     record.target = target.text;
-    const asked: Question = { kind: 'tunnel', client, user: null, target, path: null };
+    const asked: Question = { kind: 'tunnel', client, user, target, path: null };
     const question = { ...asked, user: await authenticate(exchange, asked, request, deps.verifier) };
-    destination = await reach(exchange, question, deps);
+    destination = await reach(exchange, question, request, deps);
     destination.socket.on('error', () => {});
     socket.write(established);
     isEstablished = true;
@@ -75,13 +74,14 @@ export async function serveTunnel(
   }
 }
 
-function readTarget(request: IncomingMessage): Target {
+function readTarget(request: IncomingMessage, viaName: string): Target {
   // node:http also reads a request line without a version, and one with 2.0.
   if (request.httpVersionMajor !== 1) throw new ProxyError('malformed_request', { phrase: 'Not HTTP/1.0 or HTTP/1.1' });
   const parsed = parseAuthorityForm(request.url ?? '');
   if (!parsed.ok) throw new ProxyError('malformed_request', { phrase: parsed.message });
   const malformed = checkConnectFields(request.rawHeaders, parsed.value);
   if (malformed) throw new ProxyError('malformed_request', { phrase: malformed });
+  if (viaHasName(request.rawHeaders, [viaName, productName])) throw new ProxyError('loop_detected');
   return parsed.value;
 }
 

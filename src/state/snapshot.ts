@@ -3,6 +3,7 @@ import type { PrefixSet } from '../address/prefix-set.ts';
 import type { Config } from '../config/config.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Users } from '../policy/users.ts';
+import type { ParentProxy } from './parent-proxy.ts';
 
 export interface Snapshot {
   /** Counts from 1; a reload that changed something adds 1. */
@@ -13,6 +14,10 @@ export interface Snapshot {
   readonly policy: Policy;
   /** Who may sign in; null: nobody, and credentials are dropped unread. */
   readonly users: Users | null;
+  /** Whether a client certificate may name a user. */
+  readonly hasCertificateUsers: boolean;
+  /** The proxy that everything else goes through; null: everything goes direct. */
+  readonly parent: ParentProxy | null;
   /** The clients that have to. */
   readonly requiredFrom: PrefixSet;
 }

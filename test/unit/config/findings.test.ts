@@ -106,11 +106,6 @@ describe('a value that does not fit is a fault in its place, with the right form
 
 describe('what is not available yet is refused, never ignored', () => {
   it.each([
-    ['listen: [{address: "0.0.0.0:1", tls: {cert: a, key: b}}]\n', '1:33', 'listen.0.tls'],
-    ['upstream: {proxy: "http://10.0.0.1:8080"}\n', '1:12', 'upstream.proxy'],
-    ['upstream: {credentialsFile: f}\n', '1:12', 'upstream.credentialsFile'],
-    ['upstream: {direct: [a.example]}\n', '1:12', 'upstream.direct'],
-    ['upstream: {resolve: always}\n', '1:12', 'upstream.resolve'],
     ['admin: {listen: "127.0.0.1:4000"}\n', '1:9', 'admin.listen'],
     ['health: {listen: "0.0.0.0:4000"}\n', '1:10', 'health.listen'],
     ['reload: {watch: false}\n', '1:10', 'reload.watch'],
