@@ -1,6 +1,7 @@
 /** `explain`: the decision for a target as `serve` would take it, each step said. */
 import type { Address } from '../address/ip.ts';
 import { formatPrefix, parseAddress, prefixContains } from '../address/ip.ts';
+import type { PrefixSet } from '../address/prefix-set.ts';
 import { privatePrefixes } from '../address/special-purpose.ts';
 import { ProxyError } from '../errors.ts';
 import { parseAbsoluteForm, parseAuthorityForm } from '../message/request-target.ts';
@@ -10,6 +11,7 @@ import { narrowestRemedy } from '../policy/narrowest.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Rule } from '../policy/rule.ts';
 import { wantsServerName } from '../policy/server-name.ts';
+import { missesUser } from '../policy/users-challenge.ts';
 import { isForwardable } from '../proxy/forward.ts';
 
 /** What is asked about. */
@@ -62,6 +64,8 @@ export interface ExplainedAddress {
 export interface ExplainDeps {
   readonly policy: Policy;
   readonly machine: Machine;
+  /** The clients that have to sign in; unless given: none. */
+  readonly requiredFrom?: PrefixSet;
   /** Looks a host up as `serve` does. @throws ProxyError `dns_failed` or `dns_timeout` */
   readonly resolve: (host: string) => Promise<readonly Address[]>;
 }
@@ -89,6 +93,12 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
   const { question } = read;
   const { target } = question;
   const described = { ...asked, target: target.text, path: question.path };
+
+  if (question.user === null && (deps.requiredFrom?.has(client) === true || missesUser(policy, question))) {
+    const phrase = 'Proxy Authentication Required: send Basic credentials';
+    const advice = 'the client has to sign in; `--user NAME` explains the target for one that does';
+    return refused(described, { ...refuse('credentials_missing'), phrase }, { advice });
+  }
 
   const pending = decideTarget(policy, question);
   const known = target.address ? [target.address] : given;

@@ -18,13 +18,14 @@ export interface RunExplainOptions extends ExplainOptions {
 export async function runExplain(options: RunExplainOptions): Promise<number> {
   try {
     const loaded = await loadFromDisk(options.config);
-    const { policy, config } = createSnapshot(loaded, 1, rangesOnDisk(loaded));
+    const { policy, config, requiredFrom } = createSnapshot(loaded, 1, rangesOnDisk(loaded));
     const machine = createMachine();
     for (const { address, port } of config.listen) machine.addListener(address, port);
     const resolve = createResolve();
     const explanation = await explain(options, {
       policy,
       machine,
+      requiredFrom,
       resolve: (host) => resolve(host, config.limits.dnsMs, new AbortController().signal),
     });
     options.out(options.json ? `${JSON.stringify(explanation)}\n` : formatExplanation(explanation));

@@ -86,7 +86,8 @@ describe('an allowed target', () => {
 describe('a refused target', () => {
   test.each<[string, Asked, Partial<Explanation>]>([
     ['x.example.com:443', {}, { reason: 'not_on_allowlist', fixRule: 'x.example.com', addresses: [] }],
-    ['u.example.com:443', {}, { reason: 'not_on_allowlist', rule: null }],
+    ['u.example.com:443', { user: 'bob' }, { reason: 'not_on_allowlist', rule: null }],
+    ['u.example.com:443', {}, { reason: 'credentials_missing', rule: null }],
     ['http://a.example.com/other', {}, { reason: 'not_on_allowlist', fixRule: 'http://a.example.com/other' }],
     [
       'd.example.com:443',
