@@ -28,7 +28,7 @@ const subnetBits = { 4: 24, 6: 64 } as const;
 /** `auth.requiredFrom` as it would be without the client's subnet, as a line for the configuration. */
 export function exemptionLine(requiredFrom: readonly Prefix[], client: Address): string {
   const rest = requiredFrom.flatMap((prefix) => (prefixContains(prefix, client) ? without(prefix, client) : [prefix]));
-  return `auth.requiredFrom: [${rest.map((prefix) => `"${formatPrefix(prefix)}"`).join(', ')}]`;
+  return `auth: { requiredFrom: [${rest.map((prefix) => `"${formatPrefix(prefix)}"`).join(', ')}] }`;
 }
 
 /** What is left of a prefix when the subnet of one of its addresses is taken out: the other half of every halving. */

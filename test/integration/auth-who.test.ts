@@ -156,7 +156,7 @@ describe('credentials are judged behind the syntax and before the target', () =>
 describe('a client that can never answer a challenge', () => {
   const agent = 'this client cannot authenticate (WALinuxAgent never does)';
   it.each([
-    [required, '', `${agent}; exempt its subnet: auth.requiredFrom: ["127.0.3.0/24"]`],
+    [required, '', `${agent}; exempt its subnet: auth: { requiredFrom: ["127.0.3.0/24"] }`],
     [free, ' user ann', `${agent}; only a rule with \`user\` allows the target: add one with \`from ${free}\` instead`],
   ])('from %s with the rule clauses %j: the log says how to let it off', async (localAddress, clauses, hint) => {
     await using proxy = await startProxy({ config: auth, rules: [`h.test${clauses}`], users });

@@ -34,12 +34,16 @@ describe('a client without credentials is asked for some where only a user is mi
 
 describe('the line that lets a client’s subnet off', () => {
   it.each([
-    [['10.1.7.0/24'], '10.1.7.4', 'auth.requiredFrom: []'],
-    [['10.1.7.4/32', '10.1.8.0/24'], '10.1.7.4', 'auth.requiredFrom: ["10.1.8.0/24"]'],
-    [['10.1.4.0/22'], '10.1.7.4', 'auth.requiredFrom: ["10.1.4.0/23", "10.1.6.0/24"]'],
-    [['10.1.4.0/22', '10.9.0.0/16'], '10.1.4.4', 'auth.requiredFrom: ["10.1.6.0/23", "10.1.5.0/24", "10.9.0.0/16"]'],
-    [['fd00:1:2:2::/63'], 'fd00:1:2:3::4', 'auth.requiredFrom: ["fd00:1:2:2::/64"]'],
-    [['fd00:1:2::/62'], 'fd00:1:2:1::4', 'auth.requiredFrom: ["fd00:1:2:2::/63", "fd00:1:2::/64"]'],
+    [['10.1.7.0/24'], '10.1.7.4', 'auth: { requiredFrom: [] }'],
+    [['10.1.7.4/32', '10.1.8.0/24'], '10.1.7.4', 'auth: { requiredFrom: ["10.1.8.0/24"] }'],
+    [['10.1.4.0/22'], '10.1.7.4', 'auth: { requiredFrom: ["10.1.4.0/23", "10.1.6.0/24"] }'],
+    [
+      ['10.1.4.0/22', '10.9.0.0/16'],
+      '10.1.4.4',
+      'auth: { requiredFrom: ["10.1.6.0/23", "10.1.5.0/24", "10.9.0.0/16"] }',
+    ],
+    [['fd00:1:2:2::/63'], 'fd00:1:2:3::4', 'auth: { requiredFrom: ["fd00:1:2:2::/64"] }'],
+    [['fd00:1:2::/62'], 'fd00:1:2:1::4', 'auth: { requiredFrom: ["fd00:1:2:2::/63", "fd00:1:2::/64"] }'],
   ])('%j without %s', (texts, client, line) => {
     const prefixes = texts.map((text) => {
       const parsed = parsePrefix(text);
