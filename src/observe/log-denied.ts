@@ -29,8 +29,9 @@ export interface DeniedCounter {
 }
 
 interface Entry extends Counted {
-  /** The latest line of the group. */
-  last: LogRecord | null;
+  /** The latest line of the group that says something new. */
+  said: LogRecord | null;
+  lastTime: number;
   path: string | null;
 }
 
@@ -39,29 +40,36 @@ const maxGroups = 20_000;
 
 /** Counts what it is given; the caller leaves out what is no refusal. */
 export function createDenied(): DeniedCounter {
-  const groups = createTally<Entry>(() => ({ count: 0, last: null, path: null }), maxGroups);
+  const groups = createTally<Entry>(() => ({ count: 0, said: null, lastTime: -Infinity, path: null }), maxGroups);
   return {
     add(record) {
       if (record.event !== 'access') return;
       const { client, kind, target, reason, verdict, status, path } = record;
       const entry = groups.at(JSON.stringify([client, kind, target, reason ?? status, verdict]));
       entry.count += 1 + record.suppressed;
-      entry.path = entry.last === null ? path : mergePaths(entry.path, path);
-      if (entry.last === null || record.time >= entry.last.time) entry.last = record;
+      entry.path = entry.said === null ? path : mergePaths(entry.path, path);
+      if (record.time < entry.lastTime) return;
+      entry.lastTime = record.time;
+      if (entry.said === null || saysOther(entry.said, record)) entry.said = record;
     },
     result: () => ({
       groups: groups
         .ranked()
-        .flatMap(([, entry]) => (entry.last ? [toGroup(entry.last, entry)] : []))
+        .flatMap(([, entry]) => (entry.said ? [toGroup(entry.said, entry)] : []))
         .sort((a, b) => b.count - a.count || b.lastTime - a.lastTime),
       forgotten: groups.forgotten,
     }),
   };
 }
 
-function toGroup(last: LogRecord, { count, path }: Entry): DeniedGroup {
-  const { client, target, reason, verdict, status, time, rule, ruleText } = last;
-  const remedy = remedyFor({ ...last, path });
+/** Whether the remedy may differ; lines that do not are not kept, for each kept one outlives the block it came in. */
+function saysOther(a: LogRecord, b: LogRecord): boolean {
+  return a.rule !== b.rule || a.ruleText !== b.ruleText || a.hint !== b.hint || a.address !== b.address;
+}
+
+function toGroup(said: LogRecord, { count, lastTime, path }: Entry): DeniedGroup {
+  const { client, target, reason, verdict, status, rule, ruleText } = said;
+  const remedy = remedyFor({ ...said, path });
   return {
     client,
     target,
@@ -69,7 +77,7 @@ function toGroup(last: LogRecord, { count, path }: Entry): DeniedGroup {
     verdict,
     status,
     count,
-    lastTime: time,
+    lastTime,
     rule,
     ruleText,
     fixRule: remedy.rule,

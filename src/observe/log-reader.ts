@@ -6,7 +6,7 @@ import type { LogRecord } from './log-record.ts';
 
 /** What was read, for the report's last line. */
 export interface LogReading {
-  /** Records that passed the filter. */
+  /** Records that passed the filter, less those passed over. */
   readonly records: number;
   /** Lines that are none of an access or service log. */
   readonly bad: number;
@@ -19,6 +19,11 @@ export interface LogReading {
 export interface ReadLogsOptions {
   readonly filter: Pick<LogFilter, 'since' | 'marker' | 'passes'>;
   readonly onRecord: (record: LogRecord) => void;
+  /**
+   * Texts of which a JSON line that holds all is of no interest: it is not parsed. `"key":"word"` cannot stand inside a
+   * value, for the quotes would be escaped there.
+   */
+  readonly passOver?: readonly string[];
   /** Told after each block: the source, and its bytes read so far. */
   readonly onProgress?: (source: LogSource, bytes: number) => void;
 }
@@ -45,7 +50,7 @@ function isOver({ modified }: LogSource, { since }: ReadLogsOptions['filter']): 
 
 async function readSource(
   source: LogSource,
-  { filter, onRecord, onProgress }: ReadLogsOptions,
+  { filter, onRecord, passOver = [], onProgress }: ReadLogsOptions,
   reading: { records: number; bad: number; firstBad: string | null },
 ): Promise<void> {
   const { marker, since } = filter;
@@ -61,6 +66,7 @@ async function readSource(
       lines += 1;
       if (line === '' || (marker !== null && !line.includes(marker))) return;
       if (isBefore(line, sinceText)) return;
+      if (passOver.length > 0 && passOver.every((text) => line.includes(text))) return;
       const record = parseLogLine(line);
       if (record === 'bad') noteBad();
       else if (record !== 'other' && filter.passes(record)) {

@@ -34,7 +34,7 @@ export interface SuggestCounter {
 }
 
 interface Entry extends Counted {
-  last: LogRecord | null;
+  first: LogRecord | null;
   path: string | null;
   readonly clients: Set<string>;
 }
@@ -50,7 +50,7 @@ const maxFinalHosts = 100_000;
 
 /** Counts refusals; `known` are rules that came with the product, by which several hosts may become one rule. */
 export function createSuggest(known: readonly Rule[] = []): SuggestCounter {
-  const entries = createTally<Entry>(() => ({ count: 0, last: null, path: null, clients: new Set() }), maxTargets);
+  const entries = createTally<Entry>(() => ({ count: 0, first: null, path: null, clients: new Set() }), maxTargets);
   const others = new Map<string, number>();
   const finalHosts = new Set<string>();
   let pairs = 0;
@@ -68,17 +68,18 @@ export function createSuggest(known: readonly Rule[] = []): SuggestCounter {
       if (target === null || !suggestable.has(reason)) return noteOther(reason, 1 + record.suppressed);
       const entry = entries.at(`${kind} ${reason} ${target}`);
       entry.count += 1;
-      entry.path = entry.last === null ? path : mergePaths(entry.path, path);
-      entry.last = record;
+      entry.path = entry.first === null ? path : mergePaths(entry.path, path);
+      // The first line does: a later one would outlive its block for nothing.
+      entry.first ??= record;
       if (pairs < maxPairs && !entry.clients.has(client)) pairs += entry.clients.add(client) && 1;
     },
     result() {
       const wanted: Wanted[] = [];
-      for (const [, { last, path, count, clients }] of entries.ranked()) {
-        const question = last && questionOf({ ...last, path });
-        const rule = last && !finalHosts.has(hostOf(last.target ?? '')) ? remedyFor({ ...last, path }).rule : null;
+      for (const [, { first, path, count, clients }] of entries.ranked()) {
+        const question = first && questionOf({ ...first, path });
+        const rule = first && !finalHosts.has(hostOf(first.target ?? '')) ? remedyFor({ ...first, path }).rule : null;
         if (question && rule !== null && isRule(rule)) wanted.push({ question, rule, count, clients });
-        else noteOther(last?.reason ?? '', count);
+        else noteOther(first?.reason ?? '', count);
       }
       return {
         rules: mergePorts(widen(wanted, known)),

@@ -7,7 +7,7 @@ import type { ClientAuth } from '../../observe/log-auth.ts';
 import { createAuth } from '../../observe/log-auth.ts';
 import { parseUsers } from '../../policy/users.ts';
 import type { LogsOptions } from './read.ts';
-import { inspect, readRecords } from './read.ts';
+import { allowedMark, inspect, readRecords } from './read.ts';
 import type { Column, Row } from './table.ts';
 import { formatTable } from './table.ts';
 import { timeText } from './terminal.ts';
@@ -24,7 +24,9 @@ const columns: readonly Column[] = [
 /** Gives 0. */
 export async function runLogsAuth(options: LogsOptions): Promise<number> {
   const counted = createAuth();
-  const reading = await readRecords(options, (record) => counted.add(record));
+  // Nobody signed in, and nobody was asked to.
+  const anonymous = [allowedMark, '"user":null'];
+  const reading = await readRecords(options, (record) => counted.add(record), anonymous);
   const { clients, signedIn, forgotten } = counted.result();
   const context = await authContext(options.config, signedIn);
   const judged = clients.map((auth) => ({ auth, cause: authCause(auth, context) }));

@@ -2,8 +2,9 @@
 import { toAsciiJson } from '../../observe/escape.ts';
 import type { DeniedGroup } from '../../observe/log-denied.ts';
 import { createDenied } from '../../observe/log-denied.ts';
+import type { LogRecord } from '../../observe/log-record.ts';
 import type { LogsOptions } from './read.ts';
-import { filterOf, readRecords } from './read.ts';
+import { allowedMark, filterOf, readRecords } from './read.ts';
 import type { Column, Row } from './table.ts';
 import { formatTable } from './table.ts';
 import { plural, timeText } from './terminal.ts';
@@ -21,9 +22,10 @@ const columns: readonly Column[] = [
 export async function runLogsDenied(options: LogsOptions): Promise<number> {
   const { choosesVerdict } = filterOf(options);
   const denied = createDenied();
-  const reading = await readRecords(options, (record) => {
+  const count = (record: LogRecord) => {
     if (choosesVerdict || record.verdict === 'deny' || record.verdict === 'would_deny') denied.add(record);
-  });
+  };
+  const reading = await readRecords(options, count, choosesVerdict ? [] : [allowedMark]);
   const { groups, forgotten } = denied.result();
   if (options.json) {
     const listed = groups.map((group) => ({ ...group, lastTime: new Date(group.lastTime).toISOString() }));

@@ -45,13 +45,20 @@ export function filterOf(options: LogsOptions): LogFilter {
   return filter.value;
 }
 
-/** Reads everything that is asked for. @throws LogError where there is no log to read, OptionError for a bad option */
-export async function readRecords(options: LogsOptions, onRecord: (record: LogRecord) => void): Promise<LogReading> {
+/** What every line has whose exchange was simply allowed: most of a log. */
+export const allowedMark = '"verdict":"allow"';
+
+/** Reads everything that is asked for, but for JSON lines that hold all of `passOver`. @throws LogError where there is no log to read, OptionError for a bad option */
+export async function readRecords(
+  options: LogsOptions,
+  onRecord: (record: LogRecord) => void,
+  passOver: readonly string[] = [],
+): Promise<LogReading> {
   const filter = filterOf(options);
   const sources = await openSources(options);
   const isWatched = { isInteractive: process.stderr.isTTY ?? false };
   const progress = createProgress(sources, isWatched, options.say, options.now);
-  const reading = await readLogs(sources, { filter, onRecord, onProgress: progress.note });
+  const reading = await readLogs(sources, { filter, onRecord, passOver, onProgress: progress.note });
   progress.end();
   sayReading(reading, options);
   return reading;

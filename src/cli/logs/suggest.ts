@@ -8,7 +8,7 @@ import { createSuggest } from '../../observe/log-suggest.ts';
 import type { Rule } from '../../policy/rule.ts';
 import { listFolder } from '../load-config.ts';
 import type { LogsOptions } from './read.ts';
-import { inspect, readRecords } from './read.ts';
+import { allowedMark, inspect, readRecords } from './read.ts';
 import { plain, plural } from './terminal.ts';
 
 const clientsShown = 3;
@@ -16,7 +16,7 @@ const clientsShown = 3;
 /** Gives 0. Standard output is an allowlist file. */
 export async function runLogsSuggest(options: LogsOptions): Promise<number> {
   const counted = createSuggest(await shippedRules(options.config));
-  const reading = await readRecords(options, (record) => counted.add(record));
+  const reading = await readRecords(options, (record) => counted.add(record), [allowedMark]);
   const suggestions = counted.result();
   if (options.json) options.out(toAsciiJson(`${JSON.stringify({ ...suggestions, reading })}\n`));
   else options.out(formatSuggestions(suggestions));

@@ -8,7 +8,7 @@ import { createLogFilter } from '../../../src/observe/log-filter.ts';
 import type { LogRecord } from '../../../src/observe/log-record.ts';
 import { readLogs } from '../../../src/observe/log-reader.ts';
 import { squidLine } from '../../../src/observe/squid-line.ts';
-import { exchangeOf, jsonLine } from '../../support/log-lines.ts';
+import { exchangeOf, jsonLine, refusal } from '../../support/log-lines.ts';
 import { createTempFolder } from '../../support/temp-folder.ts';
 
 async function read(files: readonly string[], options: Partial<FilterOptions> = {}) {
@@ -86,6 +86,24 @@ describe('reading logs', () => {
     utimesSync(old, lastWritten, lastWritten);
     expect((await read([old], { since: '2026-01-02' })).bad).toBe(0);
     expect((await read([old], { since: '2025-12-31' })).bad).toBe(1);
+  });
+
+  it('passes over lines that hold certain words as a field, and not those that hold them in a value', async () => {
+    using folder = createTempFolder();
+    const words = '"verdict":"allow"';
+    const file = folder.write(
+      'access.log',
+      jsonLine({ client: '10.0.0.1' }) +
+        jsonLine(refusal('x.example:443', { client: '10.0.0.2', userAgent: words, user: words, path: words })),
+    );
+    const clients: string[] = [];
+    const reading = await readLogs(await openLogFiles([file]), {
+      filter: { since: null, marker: null, passes: () => true },
+      passOver: [words],
+      onRecord: ({ client }) => void clients.push(client),
+    });
+    expect(clients).toEqual(['10.0.0.2']);
+    expect(reading).toMatchObject({ records: 1, bad: 0 });
   });
 
   it('tells how far it is', async () => {
