@@ -10,6 +10,8 @@ const maxAddresses = 32;
 /** Bounds of the cache: entries, and seconds that an answer may serve whatever its TTL says. */
 const maxEntries = 10_000;
 const maxTtlSeconds = 300;
+/** How long the slower family may take once the other has answered, in milliseconds. */
+const graceMs = 500;
 /** A failure serves for a short time only, so that a client's retries do not each become queries. */
 const failureMs = 1000;
 
@@ -74,16 +76,20 @@ export function createResolve(deps: ResolverDeps = {}): Resolve {
   };
 }
 
-/** One query for each family, both awaited: an always-forbidden address must not hide behind the slower answer. */
+/**
+ * One query for each family. Once one has brought addresses the other may take half a second more: what it brings is
+ * judged too, but a server that is silent for AAAA must not cost the whole budget.
+ */
 async function lookUp(host: string, budgetMs: number, servers: readonly string[] | undefined) {
   const resolver = new Resolver({ timeout: Math.max(1, Math.floor(budgetMs / 2)), tries: 2 });
   if (servers) resolver.setServers(servers);
   const timer = setTimeout(() => resolver.cancel(), budgetMs);
+  let grace: NodeJS.Timeout | undefined;
   try {
-    const results = await Promise.allSettled([
-      resolver.resolve4(host, { ttl: true }),
-      resolver.resolve6(host, { ttl: true }),
-    ]);
+    const queries = [resolver.resolve4(host, { ttl: true }), resolver.resolve6(host, { ttl: true })];
+    const first = await Promise.any(queries).catch(() => null);
+    if (first) grace = setTimeout(() => resolver.cancel(), graceMs);
+    const results = await Promise.allSettled(queries);
     const records = results.flatMap((result) =>
       result.status === 'fulfilled' ? result.value.slice(0, maxAddresses) : [],
     );
@@ -92,6 +98,7 @@ async function lookUp(host: string, budgetMs: number, servers: readonly string[]
     return { addresses, ttlSeconds: Math.min(...records.map((record) => record.ttl)) };
   } finally {
     clearTimeout(timer);
+    clearTimeout(grace);
   }
 }
 

