@@ -1,6 +1,7 @@
 /** The commands, their arguments and their usage, described once. Sole user of commander. */
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
+import { runningCommands, tunnelsCommands } from './ask-running.ts';
 import { runCheck } from './check.ts';
 import { runExplain } from './run-explain.ts';
 import { findConfigFile } from './load-config.ts';
@@ -38,8 +39,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     .command('serve')
     .description('run the proxy')
     .option('--strict', 'do not start from the last good configuration')
-    .action(async (_options, command: Command) => {
-      code = await serve(shared(command));
+    .action(async ({ strict }: { strict?: boolean }, command: Command) => {
+      code = await serve({ ...shared(command), strict: strict ?? false });
     });
   program
     .command('check')
@@ -129,6 +130,9 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('read access logs: files, `-`, or the configured one and its rotated ones');
   for (const command of logsCommands) describe(logs, command);
   describe(program, whyCommand);
+  for (const command of runningCommands) describe(program, command);
+  const tunnels = program.command('tunnels').description('the tunnels that are open in the running proxy');
+  for (const command of tunnelsCommands) describe(tunnels, command);
   const users = program.command('users').description('who may sign in: the users file of the configuration');
   users
     .command('add')

@@ -3,34 +3,62 @@ import process from 'node:process';
 import type { App } from '../app.ts';
 import { startApp } from '../app.ts';
 import { formatPrefix, hostPort } from '../address/ip.ts';
-import type { Fault } from '../errors.ts';
 import { ConfigError, formatFault } from '../errors.ts';
+import type { Fault } from '../errors.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { AccessLog } from '../observe/access-log.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import type { ServiceLog } from '../observe/service-log.ts';
 import { createServiceLog } from '../observe/service-log.ts';
 import { rulesOpenToAnyTenant } from '../policy/lint.ts';
+import type { LastGood } from '../state/last-good.ts';
 import { createMachine } from '../state/machine.ts';
-import { listFolder, loadFromDisk } from './load-config.ts';
+import { passedDescriptors } from '../state/passed-sockets.ts';
+import type { Reading } from '../state/reload.ts';
+import { listFolder } from './load-config.ts';
+import { operate } from './operate.ts';
+import type { DiskConfig } from './start-reading.ts';
+import { openDiskConfig } from './start-reading.ts';
 import { version } from './version.ts';
 
 /** How long logs may take to be written out at the end, in milliseconds. */
 const flushMs = 2000;
-/** How long exchanges may go on after an exception that nobody caught, in milliseconds. */
-const crashDrainMs = 5000;
+
+export interface ServeOptions {
+  readonly config: string | null;
+  /** Whether a configuration with faults ends the start, whatever was in force before. */
+  readonly strict: boolean;
+}
+
+/** What a process starts with: what is on disk, or what was kept of it and why. */
+interface Start {
+  readonly reading: Reading;
+  readonly lastGood: LastGood | null;
+  readonly faults: readonly Fault[];
+}
 
 /** Runs until SIGTERM or SIGINT; gives the exit code. */
-export async function serve(options: { readonly config: string | null }): Promise<number> {
-  const loaded = await loadOrSay(options.config);
-  if (!loaded) return 1;
+export async function serve(options: ServeOptions): Promise<number> {
+  // Without a listener either would end the process, and both may come before there is anything to reload or reopen.
+  for (const signal of ['SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
+  const disk = await openDiskConfig(options.config);
+  const start = readOrSay(disk, options.strict);
+  if (!start) return 1;
+  const { loaded } = start.reading;
   const serviceLog = createServiceLog({ level: loaded.config.log.level });
   let accessLog: AccessLog | null = null;
   try {
     accessLog = openAccessLog(loaded, serviceLog);
-    const app = await startApp(loaded, { accessLog, serviceLog, machine: createMachine(), ranges: { listFolder } });
+    const app = await startApp(loaded, {
+      accessLog,
+      serviceLog,
+      machine: createMachine(),
+      ranges: { listFolder },
+      descriptors: passedDescriptors(process.env, process.pid),
+    });
     sayStarted(app, loaded, serviceLog);
-    return await untilStopped(app, loaded, serviceLog);
+    if (start.lastGood) sayLastGood(start, start.lastGood, serviceLog);
+    return await operate({ ...start, app, disk, file: options.config, accessLog, serviceLog });
   } catch (error) {
     serviceLog.error('start_failed', { error });
     return 1;
@@ -40,13 +68,18 @@ export async function serve(options: { readonly config: string | null }): Promis
   }
 }
 
-async function loadOrSay(file: string | null): Promise<LoadedConfig | null> {
+/** The configuration on disk; where that has faults the last good one, unless told not to. Null: nothing to run by. */
+function readOrSay(disk: DiskConfig, strict: boolean): Start | null {
   try {
-    return await loadFromDisk(file);
+    return { reading: disk.read(), lastGood: null, faults: [] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
+    const found = strict ? null : disk.readLastGood();
+    const faults = error.faults.filter(({ severity }) => severity === 'fault');
+    if (found) return { ...found, faults };
     for (const fault of error.faults) process.stderr.write(`${formatFault(fault)}\n`);
-    process.stderr.write('lockdown-proxy: not started, the configuration has faults\n');
+    const why = strict ? '' : ', and no last good one is kept';
+    process.stderr.write(`lockdown-proxy: not started, the configuration has faults${why}\n`);
     return null;
   }
 }
@@ -82,33 +115,13 @@ function sayStarted(app: App, loaded: LoadedConfig, serviceLog: ServiceLog): voi
   }
 }
 
-function placeOf({ file, line, column }: Fault): string {
-  return `${file}:${line}:${column}`;
+/** Loud, because nobody who changed the file would guess that another one is in force. */
+function sayLastGood({ faults }: Start, { savedAt, configHash }: LastGood, serviceLog: ServiceLog): void {
+  for (const fault of faults) serviceLog.error('config_fault', { place: placeOf(fault) }, fault.message);
+  const message = 'the configuration has faults: the last good one runs instead; repair the file, and it is taken up';
+  serviceLog.error('last_good_in_use', { faults: faults.length, savedAt, configHash }, message);
 }
 
-/** Waits for the signal that ends the process, then for the exchanges. A second signal does not wait. */
-function untilStopped(app: App, loaded: LoadedConfig, serviceLog: ServiceLog): Promise<number> {
-  return new Promise((resolve) => {
-    let isStopping = false;
-    const stop = (cause: string, deadlineMs: number, code: number) => {
-      if (isStopping) return resolve(1);
-      isStopping = true;
-      serviceLog.info('draining', { cause, deadlineMs });
-      app.stop(deadlineMs).then(
-        () => {
-          serviceLog.info('stopped');
-          resolve(code);
-        },
-        () => resolve(1),
-      );
-    };
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => stop(signal, loaded.config.drain.deadlineMs, 0));
-    }
-    // Nothing may go on as if it had not happened: the process ends, and whoever started it starts it again.
-    process.on('uncaughtException', (error) => {
-      serviceLog.error('uncaught_exception', { error });
-      if (!isStopping) stop('uncaughtException', crashDrainMs, 1);
-    });
-  });
+function placeOf({ file, line, column }: Fault): string {
+  return `${file}:${line}:${column}`;
 }

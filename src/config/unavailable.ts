@@ -16,10 +16,7 @@ interface Unavailable {
 const unavailable: readonly Unavailable[] = [
   { path: ['admin', 'listen'], waitsFor: 'the admin listener' },
   { path: ['health', 'listen'], waitsFor: 'the health listener' },
-  { path: ['reload', 'watch'], waitsFor: 'reload' },
-  { path: ['reload', 'closeRefused'], waitsFor: 'reload' },
   { path: ['workers'], waitsFor: 'several workers', harmless: [1] },
-  { path: ['drain', 'graceMs'], waitsFor: 'a drain with grace' },
 ];
 
 /** The keys that are set to other than their default although the part they wait for is not there. */

@@ -2,12 +2,13 @@
 import type { Machine, Question, Refusal } from './decide.ts';
 import { decideTarget, judgeAddresses, judgeRefused } from './decide.ts';
 import type { Policy } from './policy.ts';
+import type { Dialled } from './server-name.ts';
 import { judgeServerName } from './server-name.ts';
 
 /** What a tunnel was let in for: the question, the address dialled, and the server name if it was looked at. */
 export interface AdmittedTunnel {
   readonly question: Question;
-  readonly dialled: Parameters<typeof judgeServerName>[2];
+  readonly dialled: Dialled;
   /** The name in the ClientHello, null for none; undefined where nobody looked. */
   readonly serverName: string | null | undefined;
 }

@@ -13,6 +13,8 @@ export interface Reading {
   readonly loaded: LoadedConfig;
   /** Every file that was asked for with its text; null: could not be read. */
   readonly texts: ReadonlyMap<string, string | null>;
+  /** Of these the configuration file and the lists, which hold no secret. */
+  readonly plainFiles: readonly string[];
 }
 
 /** What putting a configuration in force did. */
@@ -48,7 +50,7 @@ export interface ReloadLog {
 
 export interface ReloadDeps {
   /** Reads everything anew. @throws ConfigError with every fault */
-  readonly read: () => Promise<Reading>;
+  readonly read: () => Reading;
   /** Builds and swaps, or throws and leaves all as it was. */
   readonly apply: (loaded: LoadedConfig) => Applied;
   /** Told after each swap, to keep what is now in force. */
@@ -115,7 +117,9 @@ export function createReloader(started: Reading, deps: ReloadDeps): Reloader {
     let applied: Applied;
     const before = current.loaded;
     try {
-      next = await deps.read();
+      // Whoever asks in the same turn is served by the same reading.
+      await Promise.resolve();
+      next = deps.read();
       if (isSame(current, next)) return report('unchanged', cause);
       applied = deps.apply(next.loaded);
     } catch (error) {

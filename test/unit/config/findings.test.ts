@@ -108,10 +108,7 @@ describe('what is not available yet is refused, never ignored', () => {
   it.each([
     ['admin: {listen: "127.0.0.1:4000"}\n', '1:9', 'admin.listen'],
     ['health: {listen: "0.0.0.0:4000"}\n', '1:10', 'health.listen'],
-    ['reload: {watch: false}\n', '1:10', 'reload.watch'],
-    ['reload: {closeRefused: all}\n', '1:10', 'reload.closeRefused'],
     ['workers: 4\n', '1:1', 'workers'],
-    ['drain: {graceMs: 5}\n', '1:9', 'drain.graceMs'],
   ])('%j', (text, place, key) => {
     expect(faults(text)).toEqual([expect.stringContaining(`c.yaml:${place}: \`${key}\` is not available yet`)]);
   });
