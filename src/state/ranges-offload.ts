@@ -17,7 +17,7 @@ export type RangesReport =
 /** For a whole job, whatever its sources do, in milliseconds. */
 const jobMs = 300_000;
 /** The heap of a thread, in MiB: a document of the largest size that is fetched, read and written. */
-const heapMib = 768;
+const heapMib = 512;
 
 /** Runs a job; at its end, or when `signal` aborts, nothing of the thread is left. @throws Error when it broke off */
 export async function offload(job: RangesJob, signal: AbortSignal): Promise<RangesReport> {

@@ -119,8 +119,23 @@ async function take(source: RangeSource, request: RefreshRequest, now: Date): Pr
 
 function readDocument({ texts, date }: Fetched): Result<RangesDocument> {
   const [first = '', ...more] = texts;
+  if (texts.some(isDense)) return { ok: false, message: `more than ${maxBrackets} objects or lists` };
   if (more.length > 0) return mergeDiscoveryPages(texts);
   return parseRangesDocument(first, date === null ? {} : { date });
+}
+
+/** Far above the two for each of some thousand tags; millions would keep the reader busy for minutes. */
+const maxBrackets = 500_000;
+
+function isDense(text: string): boolean {
+  return ['{', '['].some((bracket) => {
+    let at = -1;
+    for (let count = 0; count <= maxBrackets; count++) {
+      at = text.indexOf(bracket, at + 1);
+      if (at < 0) return false;
+    }
+    return true;
+  });
 }
 
 /** Does what a folder that cannot be written would prevent, and says why it was. */

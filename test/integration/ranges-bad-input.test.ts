@@ -101,6 +101,7 @@ test.for<[string, string | RequestListener, string]>([
     (_request, response) => void response.writeHead(304).end(),
     'answered 304 although nothing of it is held',
   ],
+  ['a flood of objects', `{"values":[${'{},'.repeat(600_000)}{}]}`, 'more than 500000 objects or lists'],
   ['200 MB', flood(200, false), `more than ${64 * mebibyte} bytes`],
   ['200 MB announced', flood(200, true), `more than ${64 * mebibyte} bytes`],
   ['64 MB of blanks', flood(64, false), 'Empty'],
