@@ -43,6 +43,9 @@ async function run(options: BenchOptions, folder: string): Promise<void> {
   const cacheFolder = join(folder, 'cache');
   mkdirSync(cacheFolder);
   const peers = choosePeers(options, cacheFolder);
+  if (options.idleWanted > options.amounts.idle) {
+    say(`${options.files} descriptors (ulimit -Hn) leave room for ${options.amounts.idle} idle tunnels`);
+  }
   const columns = options.steps.includes('start') ? [...peers, bareListener(cacheFolder)] : peers;
   const results = createResults(columns);
   const destination = await startDestination();

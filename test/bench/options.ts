@@ -16,6 +16,8 @@ export interface BenchOptions {
   readonly workers: number;
   readonly json: boolean;
   readonly amounts: Amounts;
+  /** Idle tunnels asked for; `amounts` has as many as there are descriptors for. */
+  readonly idleWanted: number;
   /** Descriptors a process may open here. */
   readonly files: number;
   /** Other checkouts of the product, as `name=folder`, that are measured beside this one. */
@@ -61,6 +63,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
   const shown = readMetrics(values.only);
   const files = descriptorLimit();
   const scale = readNumber('scale', values.scale, 0.01);
+  const idleWanted = readNumber('idle', values.idle, 1);
   const times = (count: number) => Math.max(1, Math.round(count * scale));
   return {
     rounds: readNumber('rounds', values.rounds, 1),
@@ -70,6 +73,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
     workers: values.workers === 'auto' ? availableParallelism() : readNumber('workers', values.workers, 1),
     json: values.json,
     files,
+    idleWanted,
     checkouts: values.also,
     profile: values.profile ?? null,
     amounts: {
@@ -80,7 +84,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
       roundTrips: times(4000),
       requests: times(3000),
       // A proxy needs two descriptors for each tunnel.
-      idle: Math.min(readNumber('idle', values.idle, 1), Math.floor((files - spareFiles) / 2)),
+      idle: Math.min(idleWanted, Math.floor((files - spareFiles) / 2)),
     },
   };
 }
