@@ -139,14 +139,14 @@ describe('a client that cannot sign in', () => {
 
   it('is exempted by the line of the configuration without its subnet', () => {
     expect(causeOf([{ ...asked, userAgent: null }], { requiredFrom }).advice).toBe(
-      'never sends credentials, as WALinuxAgent cannot: exempt its subnet: `auth.requiredFrom: ["10.7.0.0/16"]`',
+      'never sends credentials, as WALinuxAgent cannot: exempt its subnet: `auth: { requiredFrom: ["10.7.0.0/16"] }`',
     );
   });
 
   it('beside others in its subnet that can is told apart from them', () => {
     const lines = [asked, { ...signedIn, client: '10.0.0.8' }, { ...signedIn, client: '10.7.0.1' }];
     const { advice } = causeOf(lines, { requiredFrom });
-    expect(advice).toContain('`auth.requiredFrom: ["10.7.0.0/16"]`; 10.0.0.8 under the same prefix does sign in');
+    expect(advice).toContain('`auth: { requiredFrom: ["10.7.0.0/16"] }`; 10.0.0.8 under the same prefix does sign in');
   });
 
   it('and that no prefix asks gets the rule for its address that has no user', () => {
