@@ -72,10 +72,14 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     return createHmac('sha256', secret).update(text).digest('base64');
   }
 
-  /** What can be said of an attempt without verifying it; null: nothing yet. */
-  function foresee({ user, client }: Attempt, key: string): Verification | null {
+  /** The refusal of whoever is blocked; null: nobody blocks this attempt. */
+  function blockOf({ user, client }: Attempt): Verification | null {
     const blockedMs = throttle.blockedMs(user, client);
-    if (blockedMs > 0) return { outcome: 'throttled', retryAfterMs: blockedMs };
+    return blockedMs > 0 ? { outcome: 'throttled', retryAfterMs: blockedMs } : null;
+  }
+
+  /** The success that is remembered; null: it has to be verified. To be asked behind the block, or it would tell of hits. */
+  function recall({ user, client }: Attempt, key: string): Verification | null {
     if ((remembered.get(key) ?? -Infinity) <= now()) return null;
     remembered.set(key, now() + rememberMs);
     throttle.noteSuccess(user, client);
@@ -89,7 +93,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     for (const job of waiting.inRank()) {
       const longestMs = rankOf(job.attempt) > 0 ? maxWaitFailedMs : maxWaitMs;
       const isLate = isClosed || now() - job.since > longestMs;
-      const settled = foresee(job.attempt, job.key) ?? (isLate ? tooMany : null);
+      const settled = blockOf(job.attempt) ?? recall(job.attempt, job.key) ?? (isLate ? tooMany : null);
       if (!settled && !mayStart(job)) continue;
       waiting.delete(job.id);
       if (settled) settle(job, settled);
@@ -144,9 +148,11 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 
   return {
     verify(attempt, signal) {
+      const blocked = signal.aborted ? tooMany : blockOf(attempt);
+      if (blocked) return Promise.resolve(blocked);
       const key = keyOf(attempt);
-      const settled = signal.aborted ? tooMany : foresee(attempt, key);
-      if (settled) return Promise.resolve(settled);
+      const recalled = recall(attempt, key);
+      if (recalled) return Promise.resolve(recalled);
       return new Promise((resolve, reject) => {
         const onAbort = () => {
           leave();
