@@ -27,6 +27,42 @@ export async function createAuthority(): Promise<Certificate> {
   return { key: made.private, cert: made.cert };
 }
 
+/** Whom a client certificate names, and what may be wrong with it. */
+export interface ClientNames {
+  readonly commonName: string;
+  readonly email?: string;
+  readonly uri?: string;
+  readonly dns?: string;
+  /** Milliseconds from now at which it ends; an hour unless given. */
+  readonly endsInMs?: number;
+  /** For a server alone. */
+  readonly forServers?: boolean;
+}
+
+/** Makes a client certificate under `authority`. */
+export async function createClientCertificate(authority: Certificate, names: ClientNames): Promise<Certificate> {
+  const { commonName, email, uri, dns, endsInMs = lifetimeMs, forServers = false } = names;
+  const altNames = [
+    ...(dns === undefined ? [] : [{ type: 2 as const, value: dns }]),
+    ...(uri === undefined ? [] : [{ type: 6 as const, value: uri }]),
+    ...(email === undefined ? [] : [{ type: 1 as const, value: email }]),
+  ];
+  const made = await generate([{ name: 'commonName', value: commonName }], {
+    ...validity(),
+    notAfterDate: new Date(Date.now() + endsInMs),
+    keyType: 'ec',
+    algorithm: 'sha256',
+    ca: authority,
+    extensions: [
+      { name: 'basicConstraints', cA: false, critical: true },
+      { name: 'keyUsage', digitalSignature: true, critical: true },
+      { name: 'extKeyUsage', ...(forServers ? { serverAuth: true } : { clientAuth: true }) },
+      ...(altNames.length > 0 ? [{ name: 'subjectAltName' as const, altNames }] : []),
+    ],
+  });
+  return { key: made.private, cert: made.cert };
+}
+
 /** Makes a server certificate under `authority` for host names (wildcards allowed) and IP addresses. */
 export async function createCertificate(authority: Certificate, names: readonly string[]): Promise<Certificate> {
   const made = await generate([{ name: 'commonName', value: names[0] ?? 'localhost' }], {

@@ -3,6 +3,7 @@ import { startApp } from '../../src/app.ts';
 import type { App, RangesDeps } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { ExchangeRecord } from '../../src/proxy/exchange.ts';
+import type { ParentConnectDeps } from '../../src/proxy/parent-connect.ts';
 import type { ResolverDeps } from '../../src/proxy/resolve.ts';
 import { createMachine } from '../../src/state/machine.ts';
 
@@ -29,14 +30,23 @@ export interface TestProxyOptions {
   readonly users?: readonly string[];
   /** Where it listens: a free port of 127.0.0.1 unless this says otherwise. */
   readonly listen?: string;
+  /** `listen` as YAML, in place of the one above. */
+  readonly listeners?: string;
+  /** More files beside the configuration, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** How a parent proxy is found and trusted. */
+  readonly parent?: ParentConnectDeps;
   /** Where datacenter ranges are; none unless given. */
   readonly ranges?: RangesDeps;
 }
 
 /** Names of a hosts-like table that the proxy looks up: no DNS unless `resolver` says so. */
 export async function startProxy(options: TestProxyOptions = {}): Promise<TestProxy> {
+  const listen = options.listeners ?? `["${options.listen ?? '127.0.0.1:0'}"]`;
+  const others = Object.entries(options.files ?? {}).map(([name, text]) => [`/test/${name}`, text] as const);
   const files: Readonly<Record<string, string>> = {
-    '/test/config.yaml': `listen: ["${options.listen ?? '127.0.0.1:0'}"]\ncloud: public\nallowlist: ["./rules.txt"]\n${options.config ?? ''}\n`,
+    ...Object.fromEntries(others),
+    '/test/config.yaml': `listen: ${listen}\ncloud: public\nallowlist: ["./rules.txt"]\n${options.config ?? ''}\n`,
     '/test/rules.txt': `# rules\n${(options.rules ?? []).join('\n')}\n`,
     '/test/users': `# users\n${(options.users ?? []).join('\n')}\n`,
   };
@@ -77,6 +87,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
     machine: createMachine(),
     resolver: options.resolver ?? { servers: ['127.0.0.1:9'], hostsFile: '/nonexistent' },
     ...(options.ranges && { ranges: options.ranges }),
+    ...(options.parent && { parent: options.parent }),
   });
   return {
     app,
