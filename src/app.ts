@@ -171,14 +171,16 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
       const keys = loaded.listenerKeys[index] ?? null;
       const bound = fd === undefined ? null : await server.listenOn(fd, keys);
       if (bound && !isSocketFor(endpoint, bound)) throw new Error(mismatch(endpoint, bound));
-      listeners.push(bound ?? (await server.listen(endpoint.address, endpoint.port, keys)));
+      const listener = bound ?? (await server.listen(endpoint.address, endpoint.port, keys));
+      listeners.push(listener);
+      // At once: the other listeners may take a while to bind, and this one is accepting.
+      deps.machine.addListener(listener.address, listener.port);
     }
   } catch (error) {
     void server.stopAccepting();
     clearInterval(summing);
     throw error;
   }
-  for (const { address, port } of listeners) deps.machine.addListener(address, port);
   feed?.start();
 
   return {
