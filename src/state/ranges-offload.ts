@@ -1,4 +1,5 @@
 /** Runs work on the ranges in a thread of its own, bounded in time and memory, that is gone afterwards. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Cloud } from '../config/config.ts';
 import type { Result } from '../errors.ts';
@@ -34,7 +35,10 @@ export async function offload(job: RangesJob, signal: AbortSignal): Promise<Rang
   worker.on('error', reject);
   worker.on('exit', () => reject(new Error('its thread ended early')));
   try {
-    return await promise;
+    const report = await promise;
+    // Taking a whole document over costs some milliseconds, and so does what is made of it: tunnels get a turn between.
+    await nextTurn();
+    return report;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
