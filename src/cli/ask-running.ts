@@ -1,6 +1,7 @@
 /** `status`, `tunnels` and `reload`: what is asked of the running proxy over its control socket. */
+import { resolve } from 'node:path';
 import process from 'node:process';
-import { NoProxyError, askProxy } from '../observe/control-ask.ts';
+import { askProxy } from '../observe/control-ask.ts';
 import { controlPath } from '../observe/control-socket.ts';
 import type { ReloadReport } from '../state/reload.ts';
 import type { CommandDescription, SharedOptions } from './logs-commands.ts';
@@ -89,9 +90,10 @@ export const tunnelsCommands: readonly CommandDescription[] = [
 export async function runningConfigHash(file: string | null): Promise<string | null> {
   try {
     const status = (await askProxy(controlPath(process.env), 'status')) as RunningStatus;
-    return status.configFile === file ? status.configHash : null;
+    return status.configFile === (file === null ? null : resolve(file)) ? status.configHash : null;
   } catch (error) {
-    if (error instanceof NoProxyError || error instanceof Error) return null;
+    // Where nothing can be asked there is nothing to say either.
+    if (error instanceof Error) return null;
     throw error;
   }
 }

@@ -29,6 +29,8 @@ export interface Operation {
   readonly lastGood: LastGood | null;
   readonly accessLog: Pick<AccessLog, 'reopen'>;
   readonly serviceLog: ServiceLog;
+  /** Told once all that is said here works. */
+  readonly onServing: () => void;
 }
 
 /** Operates until the proxy has stopped; gives the exit code. */
@@ -54,8 +56,11 @@ export async function operate(operation: Operation): Promise<number> {
     now: () => performance.now(),
   });
   const control = await openControl(operation, reloader);
+  // Whoever reads that it serves may stop it in the same moment.
+  const stopped = untilStopped(operation, notifier);
+  operation.onServing();
   notifier.ready(statusLine(app));
-  const code = await untilStopped(operation, notifier);
+  const code = await stopped;
   watch.stop();
   await control?.close();
   await notifier.close();

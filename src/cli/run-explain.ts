@@ -6,6 +6,7 @@ import { createResolve } from '../proxy/resolve.ts';
 import { createMachine } from '../state/machine.ts';
 import type { ExplainOptions } from './explain.ts';
 import { OptionError, explain, formatExplanation } from './explain.ts';
+import { runningConfigHash } from './ask-running.ts';
 import { loadFromDisk, rangesOnDisk } from './load-config.ts';
 
 export interface RunExplainOptions extends ExplainOptions {
@@ -28,7 +29,12 @@ export async function runExplain(options: RunExplainOptions): Promise<number> {
       requiredFrom,
       resolve: (host) => resolve(host, config.limits.dnsMs, new AbortController().signal),
     });
-    options.out(options.json ? `${JSON.stringify(explanation)}\n` : formatExplanation(explanation));
+    const running = await runningConfigHash(options.config);
+    const hashes = running === null ? {} : { configHash: loaded.hash, runningConfigHash: running };
+    options.out(options.json ? `${JSON.stringify({ ...explanation, ...hashes })}\n` : formatExplanation(explanation));
+    if (!options.json && running !== null && running !== loaded.hash) {
+      options.out(`  note     the running proxy goes by ${running}, the file says ${loaded.hash}; see \`status\`\n`);
+    }
     return explanation.verdict === 'allow' || explanation.verdict === 'would_deny' ? 0 : 3;
   } catch (error) {
     if (error instanceof ConfigError) {

@@ -56,9 +56,11 @@ export async function serve(options: ServeOptions): Promise<number> {
       ranges: { listFolder },
       descriptors: passedDescriptors(process.env, process.pid),
     });
-    sayStarted(app, loaded, serviceLog);
-    if (start.lastGood) sayLastGood(start, start.lastGood, serviceLog);
-    return await operate({ ...start, app, disk, file: options.config, accessLog, serviceLog });
+    const onServing = () => {
+      sayStarted(app, loaded, serviceLog);
+      if (start.lastGood) sayLastGood(start, start.lastGood, serviceLog);
+    };
+    return await operate({ ...start, app, disk, file: options.config, accessLog, serviceLog, onServing });
   } catch (error) {
     serviceLog.error('start_failed', { error });
     return 1;
