@@ -50,9 +50,9 @@ export interface ProxyServer {
 }
 
 /** How long a connection whose first request is on its way may take once nothing is accepted any more, in milliseconds. */
-const firstRequestMs = 250;
+const firstRequestMs = 1000;
 /** How long ago such a connection was accepted at most, in milliseconds. */
-const freshMs = 250;
+const freshMs = 1000;
 /** A client that pipelines more unanswered requests than this is not read until some are answered. */
 const maxPipelined = 16;
 
@@ -172,6 +172,8 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     });
     // Fields beyond a count would be dropped in silence; the head's size is the limit.
     server.maxHeadersCount = 0;
+    // Closing would take those with it that have not yet sent their first request; ours are closed by `stopAccepting`.
+    server.closeIdleConnections = () => {};
     // A client may close its half behind a whole request and still read the answer.
     Object.assign(server, { httpAllowHalfOpen: true });
     const httpListeners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
