@@ -24,10 +24,12 @@ export function createProxyAnswerReader(maxBytes: number): ProxyAnswerReader {
   const held = Buffer.allocUnsafe(maxBytes);
   let length = 0;
   let start = 0;
+  let searched = 0;
 
   function next(): { readonly head: string; readonly next: number } | null {
+    const at = held.subarray(0, length).indexOf(end, Math.max(start, searched - end.length));
     // The end may lie across two pieces, but not further back than its own length.
-    const at = held.subarray(0, length).indexOf(end, start);
+    searched = at < 0 ? length : at + end.length;
     return at < 0 ? null : { head: held.toString('latin1', start, at), next: at + end.length };
   }
 
@@ -35,9 +37,11 @@ export function createProxyAnswerReader(maxBytes: number): ProxyAnswerReader {
     push(bytes) {
       const taken = bytes.copy(held, length);
       length += taken;
-      const begun = held.toString('latin1', start, Math.min(length, start + beginning.length));
-      if (!beginning.startsWith(begun)) return { type: 'malformed', why: 'not HTTP/1' };
-      for (let found = next(); found; found = next()) {
+      for (;;) {
+        const begun = held.toString('latin1', start, Math.min(length, start + beginning.length));
+        if (!beginning.startsWith(begun)) return { type: 'malformed', why: 'not HTTP/1' };
+        const found = next();
+        if (!found) return length === maxBytes ? { type: 'malformed', why: 'head too large' } : { type: 'incomplete' };
         const answer = readHead(found.head);
         if (typeof answer === 'string') return { type: 'malformed', why: answer };
         start = found.next;
@@ -46,7 +50,6 @@ export function createProxyAnswerReader(maxBytes: number): ProxyAnswerReader {
         const rest = Buffer.concat([held.subarray(start, length), bytes.subarray(taken)]);
         return { type: 'answer', ...answer, rest };
       }
-      return length === maxBytes ? { type: 'malformed', why: 'head too large' } : { type: 'incomplete' };
     },
   };
 }
