@@ -78,19 +78,19 @@ describe('a fault stands at the key it is about', () => {
     [
       'a missing certificate',
       () => ({ '/etc/p/c.pem': 'absent' }),
-      '1:45',
+      '1:44',
       '`cert`: cannot be read: there is no such file (/etc/p/c.pem)',
     ],
     [
       'no certificate',
       () => ({ '/etc/p/c.pem': 'hello\n' }),
-      '1:45',
+      '1:44',
       '`cert`: /etc/p/c.pem does not hold what it should, in PEM',
     ],
     [
       'a key in place of the certificate',
       () => ({ '/etc/p/c.pem': other.key }),
-      '1:45',
+      '1:44',
       '`cert`: /etc/p/c.pem does not hold',
     ],
     ['no key', () => ({ '/etc/p/k.pem': '' }), '1:57', '`key`: /etc/p/k.pem does not hold'],
