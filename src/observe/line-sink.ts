@@ -40,6 +40,11 @@ interface Batch {
  */
 const defaultBatchBytes = 64 * 1024;
 const defaultMaxQueuedBytes = 16 * 1024 * 1024;
+/**
+ * After a write so long is waited for more lines (milliseconds): a line on its own goes out at once, and under load each
+ * write, which costs a turn through the thread pool, carries what came meanwhile.
+ */
+const restMs = 20;
 /** A full pipe is tried again soon, for its reader may be quick; a full disk takes longer to mend. */
 const firstBusyRetryMs = 1;
 const lastBusyRetryMs = 64;
@@ -54,8 +59,9 @@ export function createLineSink(options: LineSinkOptions): LineSink {
   let dropped = 0;
   /** Bytes of the first batch that are out already. */
   let written = 0;
-  /** `waiting`: a write failed and is tried again; `gone`: nobody will ever read. */
-  let state: 'idle' | 'writing' | 'waiting' | 'gone' = 'idle';
+  /** `resting`: just written; `waiting`: a write failed and is tried again; `gone`: nobody will ever read. */
+  let state: 'idle' | 'resting' | 'writing' | 'waiting' | 'gone' = 'idle';
+  let restTimer: NodeJS.Timeout | undefined;
   let failing = false;
   let reopening = false;
   let busyRetryMs = firstBusyRetryMs;
@@ -89,12 +95,18 @@ export function createLineSink(options: LineSinkOptions): LineSink {
   }
 
   function writeNext(): void {
+    clearTimeout(restTimer);
     if (reopening) openAnew();
     const batch = batches[0];
     state = batch === undefined ? 'idle' : 'writing';
     written = 0;
     if (batch !== undefined) stream.write(batch.text);
     else if (closing !== null) stream.end();
+  }
+
+  function rest(): void {
+    state = 'resting';
+    restTimer = setTimeout(writeNext, restMs);
   }
 
   function partDone(bytes: number): void {
@@ -105,7 +117,9 @@ export function createLineSink(options: LineSinkOptions): LineSink {
 
   function batchDone(): void {
     queuedBytes -= batches.shift()?.text.length ?? 0;
-    writeNext();
+    // What waits already, or a file to be reopened, is not kept waiting.
+    if (batches.length > 0 || closing !== null || reopening) writeNext();
+    else rest();
   }
 
   function writeFailed(error: NodeJS.ErrnoException): void {
@@ -161,6 +175,7 @@ export function createLineSink(options: LineSinkOptions): LineSink {
 
   function giveUp(): void {
     clearTimeout(retryTimer);
+    clearTimeout(restTimer);
     state = 'gone';
     dropWritten();
     drop(batches.reduce((lines, batch) => lines + batch.lines, 0));
@@ -180,8 +195,9 @@ export function createLineSink(options: LineSinkOptions): LineSink {
       }
       queuedBytes += line.length;
       const last = batches.at(-1);
-      // The first batch is on its way out: nothing may be added to it.
-      if (last !== undefined && batches.length > 1 && last.text.length + line.length <= batchBytes) {
+      // A first batch that is on its way out takes nothing more.
+      const isOpen = batches.length > 1 || state === 'resting';
+      if (last !== undefined && isOpen && last.text.length + line.length <= batchBytes) {
         last.text += line;
         last.lines += 1;
       } else {
@@ -192,7 +208,7 @@ export function createLineSink(options: LineSinkOptions): LineSink {
     reopen() {
       if (typeof destination !== 'string' || closing !== null || state === 'gone') return;
       reopening = true;
-      if (state === 'idle') writeNext();
+      if (state === 'idle' || state === 'resting') writeNext();
       else if (state === 'waiting') moveToNewFile();
     },
     close(deadlineMs) {
@@ -205,7 +221,7 @@ export function createLineSink(options: LineSinkOptions): LineSink {
       };
       closing = { done: promise, finish };
       if (state === 'gone') finish();
-      else if (state === 'idle') stream.end();
+      else if (state === 'idle' || state === 'resting') writeNext();
       return promise;
     },
   };

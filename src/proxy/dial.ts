@@ -6,8 +6,6 @@ import { ProxyError } from '../errors.ts';
 
 /** Pause before the next address is tried beside the ones already under way (RFC 8305 section 5), in milliseconds. */
 const attemptDelayMs = 250;
-/** Idle flows through Azure's load balancer end silently after four minutes; probes this often keep them (milliseconds). */
-export const keepAliveProbeMs = 60_000;
 
 /** What is dialled: an address, with whatever its caller knows of it. */
 interface Dialable {
@@ -67,8 +65,6 @@ export function dial<T extends Dialable>(
         port,
         allowHalfOpen: true,
         noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: keepAliveProbeMs,
       });
       attempts.add(socket);
       socket.pause();

@@ -20,6 +20,11 @@ export interface RelayOptions {
 /** How often a side that is held back is looked at, in milliseconds. */
 const heldCheckMs = 500;
 
+/**
+ * Idle flows through Azure's load balancer end silently after four minutes; probes this often keep them (milliseconds).
+ */
+const keepAliveProbeMs = 60_000;
+
 /** One side of the relay. Its socket is made anew over the same connection once its reads are large. */
 interface Side {
   readonly name: 'client' | 'destination';
@@ -50,13 +55,16 @@ export function relay(clientSocket: Socket, destinationSocket: Socket, options: 
     const onAbort = () => finish((signal.reason as EndedBy | undefined) ?? 'error');
 
     // One timer a tunnel, armed again for the rest of its time: a byte costs a clock reading, never a timer.
+    const longestWaitMs = Math.min(options.halfCloseMs, keepAliveProbeMs);
     const checkIdle = () => {
+      // Probes cost four system calls a socket to ask for, so only a tunnel that has lived for a while gets them.
+      for (const { socket } of [client, destination]) socket.setKeepAlive(true, keepAliveProbeMs);
       const allowed = isHalfClosed ? options.halfCloseMs : options.idleMs;
       const left = lastMove + allowed - performance.now();
       if (left <= 0) finish('idle');
-      else timer = setTimeout(checkIdle, Math.min(left, Math.max(options.halfCloseMs, 1)));
+      else timer = setTimeout(checkIdle, Math.min(left, longestWaitMs));
     };
-    let timer = setTimeout(checkIdle, Math.min(options.idleMs, options.halfCloseMs));
+    let timer = setTimeout(checkIdle, Math.min(options.idleMs, longestWaitMs));
 
     const carry = (from: Side, to: Side) => {
       let watch: NodeJS.Timeout | null = null;

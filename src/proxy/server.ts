@@ -10,7 +10,6 @@ import type { ListenerKeys } from '../config/listener-keys.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 import type { Connection } from './connections.ts';
 import { createConnections } from './connections.ts';
-import { keepAliveProbeMs } from './dial.ts';
 import type { Exchange, ExchangeRegistry } from './exchange.ts';
 import type { ForwardDeps } from './forward.ts';
 import { createForward } from './forward.ts';
@@ -167,8 +166,6 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       insecureHTTPParser: false,
       requireHostHeader: false,
       noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveProbeMs,
     });
     // Fields beyond a count would be dropped in silence; the head's size is the limit.
     server.maxHeadersCount = 0;
