@@ -59,9 +59,9 @@ test.runIf(hasPython)('a hundred connectors at a time see no refusal and no rese
   expect(await holder.start()).toContain(`"listen":["127.0.0.1:${holder.port}"]`);
   const failures: string[] = [];
   let answered = 0;
-  let isOver = false;
+  const load = { isOver: false };
   const connectors = Array.from({ length: 100 }, async () => {
-    while (!isOver) {
+    while (!load.isOver) {
       try {
         await using wire = await connectRaw(holder.port);
         await wire.write(request);
@@ -79,7 +79,7 @@ test.runIf(hasPython)('a hundred connectors at a time see no refusal and no rese
     await holder.start();
     expect(answered).toBeGreaterThan(before);
   }
-  isOver = true;
+  load.isOver = true;
   await Promise.all(connectors);
   expect(failures).toEqual([]);
 });
