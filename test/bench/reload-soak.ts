@@ -15,8 +15,10 @@ const usage = `npm run soak -- [--reloads N] [--held N] [--clients N]
   --clients  clients that open, use and close tunnels meanwhile (8)
 `;
 
-/** How far the resident size at the end may lie above that after a fifth of the reloads. */
+/** How far the resident size at the end may lie above that after two fifths of the reloads, when all code is warm. */
 const allowedGrowth = 1.15;
+/** The collector takes its time where there is room: with little of it, what stays is what is held. */
+const smallHeap = '--max-semi-space-size=2 --max-old-space-size=96';
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
 interface Load {
@@ -82,7 +84,11 @@ async function main(): Promise<number> {
   const destination = await createDestination(echo);
   const target = `127.0.0.1:${destination.port}`;
   const rule = `ip:${target}`;
-  await using proxy = await operateProxy({ rules: [rule], config: 'reload: { watch: false }' });
+  await using proxy = await operateProxy({
+    rules: [rule],
+    config: 'reload: { watch: false }',
+    env: { NODE_OPTIONS: smallHeap },
+  });
   const tunnels: Tunnel[] = [];
   for (let index = 0; index < held; index++) tunnels.push(await openTunnel(proxy.port, target));
   const load: Load = { failures: [], count: 0, isOver: false };
@@ -99,7 +105,7 @@ async function main(): Promise<number> {
   proxy.signal('SIGTERM');
   const code = await proxy.exited;
   const expected = load.count + held;
-  const growth = (sizes.at(-1) ?? 0) / (sizes[0] ?? 1);
+  const growth = (sizes.at(-1) ?? 0) / (sizes[1] ?? 1);
   say(`${expected} exchanges, ${proxy.records.length} lines, ${load.failures.length} failures, exit ${code}`);
   say(`resident size grew by a factor of ${growth.toFixed(2)} (allowed ${allowedGrowth})`);
   for (const failure of load.failures.slice(0, 5)) say(failure);
