@@ -7,7 +7,10 @@ import type { LoadedConfig } from './config/load.ts';
 import { parseRangesSource } from './config/ranges-source.ts';
 import type { Endpoint } from './config/values.ts';
 import type { AccessLog } from './observe/access-log.ts';
+import type { Phase } from './observe/readiness.ts';
 import { createRepeatSummary } from './observe/repeat-summary.ts';
+import { createSelfReport } from './observe/self-report.ts';
+import type { SelfReport } from './observe/self-report.ts';
 import type { ServiceLog } from './observe/service-log.ts';
 import { createPolicy } from './policy/policy.ts';
 import type { RangesDocument } from './policy/ranges/document.ts';
@@ -40,7 +43,7 @@ import { createThrottle } from './state/throttle.ts';
 import { createVerifier } from './state/verify.ts';
 
 export interface AppDeps {
-  readonly accessLog: Pick<AccessLog, 'write'>;
+  readonly accessLog: Pick<AccessLog, 'write' | 'dropped'>;
   readonly serviceLog: Pick<ServiceLog, 'info' | 'warn' | 'error'>;
   readonly machine: LiveMachine;
   readonly resolver?: ResolverDeps;
@@ -49,6 +52,8 @@ export interface AppDeps {
   readonly ranges?: RangesDeps;
   /** Listening sockets that were passed to this process, by their descriptors: the first is for the first of `listen`. */
   readonly descriptors?: readonly number[];
+  /** Whether the configuration is one kept from an earlier run, because the one on disk has faults. */
+  readonly startedOnLastGood?: boolean;
 }
 
 export interface RangesDeps {
@@ -62,6 +67,10 @@ export interface RangesDeps {
 export interface App {
   /** Where clients connect, with the ports that were bound. */
   readonly listeners: readonly { readonly address: string; readonly port: number }[];
+  /** Where the proxy says how it is; `health` is null unless configured. */
+  readonly admin: Endpoint;
+  readonly health: Endpoint | null;
+  readonly noteReload: SelfReport['noteReload'];
   /** What exchanges that open now are judged by. */
   readonly snapshot: () => Snapshot;
   /** Null where the proxy was started without. */
@@ -135,13 +144,14 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
           snapshot = createSnapshot(loaded, snapshot.generation + 1, document);
         });
   let feed = createFeedFor(loaded, null);
-  let isDraining = false;
+  let phase: Phase = 'starting';
   let snapshot = createSnapshot(loaded, 1, feed?.held?.document);
   const refusals = createRepeatSummary({ log: deps.serviceLog, now: () => performance.now() });
   const summing = setInterval(() => refusals.sum(), summingMs);
   const exchanges = createExchangeRegistry({
     onClose(record) {
       deps.accessLog.write('access', record);
+      report.noteExchange(record);
       if (record.reason && (record.verdict === 'deny' || record.verdict === 'error')) {
         refusals.note(record.client, record.reason, { target: record.target, rule: record.rule, hint: record.hint });
       }
@@ -165,7 +175,23 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
     onBug: (error, id) => deps.serviceLog.error('internal_error', { id, error }),
   });
   const listeners: { address: string; port: number }[] = [];
+  const report = createSelfReport({
+    phase: () => phase,
+    current: () => snapshot,
+    rules: () => loaded.rules,
+    ranges: () => feed?.status() ?? null,
+    openExchanges: () => exchanges.all(),
+    tunnelsOpen: () => tunnels.list().length,
+    accessLog: deps.accessLog,
+    machine: deps.machine,
+    proxyPort: () => listeners[0]?.port ?? 0,
+    startedOnLastGood: deps.startedOnLastGood ?? false,
+    onBug: (error) => deps.serviceLog.error('internal_error', { error }),
+  });
+  let reportedAt: Awaited<ReturnType<SelfReport['open']>>;
   try {
+    // First, so that a probe sees a proxy that starts.
+    reportedAt = await report.open(loaded.config);
     for (const [index, endpoint] of loaded.config.listen.entries()) {
       const fd = deps.descriptors?.[index];
       const keys = loaded.listenerKeys[index] ?? null;
@@ -178,20 +204,24 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
     }
   } catch (error) {
     void server.stopAccepting();
+    report.close();
     clearInterval(summing);
     throw error;
   }
+  phase = 'ready';
   feed?.start();
 
   return {
     listeners,
+    ...reportedAt,
+    noteReload: (result) => report.noteReload(result),
     snapshot: () => snapshot,
     get ranges() {
       return feed;
     },
     tunnels,
     get isDraining() {
-      return isDraining;
+      return phase === 'draining';
     },
     replace(next) {
       const takesOver = rangesKey(next) === rangesKey(loaded);
@@ -203,12 +233,12 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
       [loaded, feed, snapshot] = [next, nextFeed, nextSnapshot];
       if (!takesOver) {
         void oldFeed?.stop();
-        if (!isDraining) nextFeed?.start();
+        if (phase !== 'draining') nextFeed?.start();
       }
       return { generation: snapshot.generation, closedTunnels: tunnels.recheckAll() };
     },
     async stop(deadlineMs, graceMs = 0) {
-      isDraining = true;
+      phase = 'draining';
       if (graceMs > 0) await sleep(graceMs);
       const accepted = server.stopAccepting();
       await feed?.stop();
@@ -220,6 +250,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
       await within(closingMs, exchanges.whenIdle());
       server.destroyConnections();
       await verifier.close();
+      report.close();
       clearInterval(summing);
       refusals.sumAll();
     },

@@ -38,6 +38,7 @@ const owners: Readonly<Record<string, string>> = {
   commander: 'cli/program.ts',
   'fastest-levenshtein': 'policy/nearest.ts',
   saxes: 'policy/ranges/legacy-xml.ts',
+  'prom-client': 'observe/metrics.ts',
 };
 
 /** What a pure floor may take from the platform: computing, no sockets, files, clocks or environment. */

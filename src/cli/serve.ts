@@ -54,6 +54,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       serviceLog,
       machine: createMachine(),
       ranges: { listFolder },
+      startedOnLastGood: start.lastGood !== null,
       descriptors: passedDescriptors(process.env, process.pid),
     });
     const onServing = () => {
@@ -101,6 +102,8 @@ function sayStarted(app: App, loaded: LoadedConfig, serviceLog: ServiceLog): voi
   serviceLog.info('started', {
     version,
     listen: app.listeners.map(({ address, port }) => hostPort(address, port)),
+    admin: hostPort(app.admin.address, app.admin.port),
+    health: app.health && hostPort(app.health.address, app.health.port),
     networks: config.networks.map(formatPrefix),
     cloud: config.cloud,
     allowlist: config.allowlist,

@@ -13,11 +13,7 @@ interface Unavailable {
   readonly harmless?: readonly unknown[];
 }
 
-const unavailable: readonly Unavailable[] = [
-  { path: ['admin', 'listen'], waitsFor: 'the admin listener' },
-  { path: ['health', 'listen'], waitsFor: 'the health listener' },
-  { path: ['workers'], waitsFor: 'several workers', harmless: [1] },
-];
+const unavailable: readonly Unavailable[] = [{ path: ['workers'], waitsFor: 'several workers', harmless: [1] }];
 
 /** The keys that are set to other than their default although the part they wait for is not there. */
 export function findUnavailable(

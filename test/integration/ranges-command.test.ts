@@ -17,7 +17,7 @@ test('a running proxy takes what `ranges refresh` fetched, within seconds, and `
   folder.write('ranges.json', serviceTagsJson({ changeNumber: 7 }));
   folder.write('rules.txt', '# rules\ntag:Storage\n');
   const ranges = 'ranges: { source: "./ranges.json", cacheDir: "./cache" }';
-  const text = `listen: ["127.0.0.1:0"]\ncloud: public\nallowlist: ["./rules.txt"]\n${ranges}\n`;
+  const text = `listen: ["127.0.0.1:0"]\nadmin: { listen: "127.0.0.1:0" }\ncloud: public\nallowlist: ["./rules.txt"]\n${ranges}\n`;
   const config = ['--config', folder.write('config.yaml', text)];
 
   const proxy = spawn(process.execPath, [...flags, 'serve', ...config], { stdio: ['ignore', 'ignore', 'pipe'] });

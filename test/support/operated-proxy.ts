@@ -47,6 +47,7 @@ export const programArgs = ['--disable-warning=DEP0060', join(root, 'src/main.ts
 export function writeSettings(folder: TempFolder, config: string, rules: readonly string[]): void {
   const fixed = [
     'listen: ["127.0.0.1:0"]',
+    'admin: { listen: "127.0.0.1:0" }',
     'cloud: public',
     'allowlist: ["./rules.txt"]',
     'privateDestinations: ["127.0.0.0/8"]',

@@ -46,7 +46,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
   const others = Object.entries(options.files ?? {}).map(([name, text]) => [`/test/${name}`, text] as const);
   const files: Readonly<Record<string, string>> = {
     ...Object.fromEntries(others),
-    '/test/config.yaml': `listen: ${listen}\ncloud: public\nallowlist: ["./rules.txt"]\n${options.config ?? ''}\n`,
+    '/test/config.yaml': `listen: ${listen}\ncloud: public\nallowlist: ["./rules.txt"]\nadmin: { listen: "127.0.0.1:0" }\n${options.config ?? ''}\n`,
     '/test/rules.txt': `# rules\n${(options.rules ?? []).join('\n')}\n`,
     '/test/users': `# users\n${(options.users ?? []).join('\n')}\n`,
   };
@@ -71,6 +71,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
       void said.push({ level, event, fields });
   const app = await startApp(loaded, {
     accessLog: {
+      dropped: 0,
       write(event, record) {
         if (event === 'tunnel-open') {
           opened.push({ ...record });

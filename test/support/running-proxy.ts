@@ -23,6 +23,7 @@ export async function runProxy(config: string, rules: readonly string[]): Promis
   folder.write('rules.txt', `${rules.join('\n')}\n`);
   const fixed = [
     'listen: ["127.0.0.1:0"]',
+    'admin: { listen: "127.0.0.1:0" }',
     'cloud: public',
     'allowlist: ["./rules.txt"]',
     // Nothing is asked of the network.

@@ -106,8 +106,6 @@ describe('a value that does not fit is a fault in its place, with the right form
 
 describe('what is not available yet is refused, never ignored', () => {
   it.each([
-    ['admin: {listen: "127.0.0.1:4000"}\n', '1:9', 'admin.listen'],
-    ['health: {listen: "0.0.0.0:4000"}\n', '1:10', 'health.listen'],
     ['workers: 4\n', '1:1', 'workers'],
   ])('%j', (text, place, key) => {
     expect(faults(text)).toEqual([expect.stringContaining(`c.yaml:${place}: \`${key}\` is not available yet`)]);

@@ -1,0 +1,90 @@
+/** What the proxy says of itself over HTTP: the metrics and the listeners that serve them, as one part of it. */
+import type { Config } from '../config/config.ts';
+import type { Endpoint } from '../config/values.ts';
+import type { Machine } from '../policy/decide.ts';
+import type { Rule } from '../policy/rule.ts';
+import type { Exchange, ExchangeRecord } from '../proxy/exchange.ts';
+import type { RangesStatus } from '../state/range-feed.ts';
+import type { Snapshot } from '../state/snapshot.ts';
+import type { AccessLog } from './access-log.ts';
+import { openAdminServer } from './admin-server.ts';
+import type { AnswerServer } from './answer-server.ts';
+import { openHealthServer } from './health-server.ts';
+import { createMetrics } from './metrics.ts';
+import type { Phase } from './readiness.ts';
+
+/** What is asked of the proxy's parts, each time anew. */
+export interface SelfReportDeps {
+  readonly phase: () => Phase;
+  readonly current: () => Snapshot;
+  readonly rules: () => readonly Rule[];
+  readonly ranges: () => RangesStatus | null;
+  readonly openExchanges: () => Iterable<Exchange>;
+  readonly tunnelsOpen: () => number;
+  readonly accessLog: Pick<AccessLog, 'dropped'>;
+  readonly machine: Pick<Machine, 'isOwnAddress'> & { addListener(address: string, port: number): void };
+  /** The port on which clients connect. */
+  readonly proxyPort: () => number;
+  /** Whether the process began with a configuration kept from an earlier run. */
+  readonly startedOnLastGood: boolean;
+  readonly onBug: (error: unknown) => void;
+}
+
+export interface SelfReport {
+  noteExchange(record: ExchangeRecord): void;
+  /** Told how each reload ended; one that found nothing new has succeeded, and leaves in force what was. */
+  noteReload(result: 'done' | 'unchanged' | 'failed'): void;
+  /** Binds the listeners that are configured. @throws the system's error when an address cannot be bound */
+  open(config: Pick<Config, 'admin' | 'health'>): Promise<{ admin: Endpoint; health: Endpoint | null }>;
+  close(): void;
+}
+
+export function createSelfReport(deps: SelfReportDeps): SelfReport {
+  const { phase, current, rules, ranges, machine, proxyPort, onBug } = deps;
+  let isLastGood = deps.startedOnLastGood;
+  let hasFailed = false;
+  const lastReloadSucceeded = (): boolean => !hasFailed && !isLastGood;
+  const metrics = createMetrics({
+    *openRecords() {
+      for (const { record } of deps.openExchanges()) yield record;
+    },
+    tunnelsOpen: deps.tunnelsOpen,
+    generation: () => current().generation,
+    lastReloadSucceeded,
+    ranges,
+    accessLogDropped: () => deps.accessLog.dropped,
+    now: Date.now,
+  });
+  const readiness = {
+    phase,
+    ranges,
+    lastReloadSucceeded,
+    isLastGood: () => isLastGood,
+    mode: () => current().config.mode,
+  };
+  const servers: AnswerServer[] = [];
+  const opened = (server: AnswerServer): Endpoint => {
+    servers.push(server);
+    // No target may be one of these, by whatever name or address: the proxy would be asked about itself by its clients.
+    machine.addListener(server.bound.address, server.bound.port);
+    return server.bound;
+  };
+
+  return {
+    noteExchange: (record) => metrics.noteExchange(record),
+    noteReload(result) {
+      hasFailed = result === 'failed';
+      if (result === 'done') isLastGood = false;
+    },
+    async open({ admin, health }) {
+      return {
+        admin: opened(await openAdminServer(admin.listen, { metrics, readiness, machine, onBug })),
+        health:
+          health.listen && opened(await openHealthServer(health.listen, { phase, current, rules, proxyPort, onBug })),
+      };
+    },
+    close() {
+      for (const server of servers) server.close();
+    },
+  };
+}
