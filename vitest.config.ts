@@ -10,6 +10,8 @@ const project = (name: string, folders: readonly string[]) => ({
 
 export default defineConfig({
   test: {
+    // Most of a test's time is waiting for sockets and processes, so more run than there are cores.
+    maxWorkers: 4,
     reporters: ['default', new TotalsReporter()],
     projects: [
       project('unit', ['unit', 'property']),
