@@ -43,10 +43,11 @@ export interface TestProxyOptions {
 /** Names of a hosts-like table that the proxy looks up: no DNS unless `resolver` says so. */
 export async function startProxy(options: TestProxyOptions = {}): Promise<TestProxy> {
   const listen = options.listeners ?? `["${options.listen ?? '127.0.0.1:0'}"]`;
+  const admin = /^admin:/m.test(options.config ?? '') ? '' : 'admin: { listen: "127.0.0.1:0" }\n';
   const others = Object.entries(options.files ?? {}).map(([name, text]) => [`/test/${name}`, text] as const);
   const files: Readonly<Record<string, string>> = {
     ...Object.fromEntries(others),
-    '/test/config.yaml': `listen: ${listen}\ncloud: public\nallowlist: ["./rules.txt"]\nadmin: { listen: "127.0.0.1:0" }\n${options.config ?? ''}\n`,
+    '/test/config.yaml': `listen: ${listen}\ncloud: public\nallowlist: ["./rules.txt"]\n${admin}${options.config ?? ''}\n`,
     '/test/rules.txt': `# rules\n${(options.rules ?? []).join('\n')}\n`,
     '/test/users': `# users\n${(options.users ?? []).join('\n')}\n`,
   };

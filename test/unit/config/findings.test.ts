@@ -105,9 +105,7 @@ describe('a value that does not fit is a fault in its place, with the right form
 });
 
 describe('what is not available yet is refused, never ignored', () => {
-  it.each([
-    ['workers: 4\n', '1:1', 'workers'],
-  ])('%j', (text, place, key) => {
+  it.each([['workers: 4\n', '1:1', 'workers']])('%j', (text, place, key) => {
     expect(faults(text)).toEqual([expect.stringContaining(`c.yaml:${place}: \`${key}\` is not available yet`)]);
   });
 
