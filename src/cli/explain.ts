@@ -8,8 +8,11 @@ import { parseAbsoluteForm, parseAuthorityForm } from '../message/request-target
 import type { JudgedAddress, Machine, Question, Refusal } from '../policy/decide.ts';
 import { decideTarget, judgeAddresses, judgeRefused, refuse } from '../policy/decide.ts';
 import { narrowestRemedy } from '../policy/narrowest.ts';
+import type { ParentRoutes } from '../policy/parent-way.ts';
+import { addressesAround, judgeByName } from '../policy/parent-way.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Rule } from '../policy/rule.ts';
+import type { Dialled } from '../policy/server-name.ts';
 import { wantsServerName } from '../policy/server-name.ts';
 import { missesUser } from '../policy/users-challenge.ts';
 import { isForwardable } from '../proxy/forward.ts';
@@ -44,6 +47,8 @@ export interface Explanation {
   readonly ruleText: string | null;
   /** Every address judged, with the rule that lets it pass or denies it. */
   readonly addresses: readonly ExplainedAddress[];
+  /** Which way an allowed target goes where there is a parent proxy; null where there is none. */
+  readonly way: 'direct' | 'parent' | 'parent_by_name' | null;
   /** The server name that TLS in the tunnel must carry; null where none is asked for. */
   readonly tlsServerName: string | null;
   /** The narrowest rule that would allow a refused target. */
@@ -66,6 +71,8 @@ export interface ExplainDeps {
   readonly machine: Machine;
   /** The clients that have to sign in; unless given: none. */
   readonly requiredFrom?: PrefixSet;
+  /** What goes through a parent proxy; null, and unless given: nothing. */
+  readonly parent?: ParentRoutes | null;
   /** Looks a host up as `serve` does. @throws ProxyError `dns_failed` or `dns_timeout` */
   readonly resolve: (host: string) => Promise<readonly Address[]>;
 }
@@ -77,7 +84,7 @@ export class OptionError extends Error {
 
 /** Takes the decision in the proxy's own order. @throws OptionError when an option is not an address. */
 export async function explain(options: ExplainOptions, deps: ExplainDeps): Promise<Explanation> {
-  const { policy, machine } = deps;
+  const { policy, machine, parent = null } = deps;
   const client = options.from === null ? admittedClient(policy) : addressOf(options.from, '--from');
   const given = options.resolve?.map((text) => addressOf(text, '--resolve')) ?? null;
   const isForward = /^http:/i.test(options.target);
@@ -111,6 +118,15 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
       policy,
     );
   }
+  const named = judgeByName(parent, policy, question, pending);
+  if (named) {
+    const allowed = {
+      ...described,
+      ...allowedBy(question, policy, { address: null, rule: named.rule }),
+      addresses: [],
+    };
+    return relaxed({ ...allowed, way: 'parent_by_name' }, question, pending.wouldDeny, []);
+  }
   let addresses: readonly Address[];
   try {
     addresses = known ?? (await deps.resolve(target.host));
@@ -123,18 +139,40 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
   const decision = judgeAddresses(policy, question, pending, addresses, machine);
   if (decision.verdict === 'refuse') return explainRefusal(described, question, decision, decision.judged, policy);
   const [first] = decision.addresses;
-  const rule = first?.rule ?? null;
+  const goesAround = addressesAround(parent, question, decision.addresses).length > 0;
   const allowed = {
     ...described,
-    phrase: null,
-    ...placeOf(rule),
+    ...allowedBy(question, policy, first ?? null),
     addresses: decision.judged.map((entry) => describe(entry, policy)),
-    tlsServerName: !isForward && first && wantsServerName(policy, first) && !target.address ? target.host : null,
+    way: parent && (goesAround ? ('direct' as const) : ('parent' as const)),
   };
-  if (!decision.wouldDeny) return { ...allowed, verdict: 'allow', reason: null, fixRule: null, fix: null };
-  const remedy = narrowestRemedy(question, { reason: decision.wouldDeny, rule }, decision.judged);
+  return relaxed(allowed, question, decision.wouldDeny, decision.judged);
+}
+
+/** What lets a target pass, and what its tunnel has to carry. */
+function allowedBy({ kind, target }: Question, policy: Policy, dialled: Dialled | null) {
+  const isNamed = kind === 'tunnel' && dialled && wantsServerName(policy, dialled) && !target.address;
+  return {
+    phrase: null,
+    ...placeOf(dialled?.rule ?? null),
+    decided: dialled?.rule ?? null,
+    tlsServerName: isNamed ? target.host : null,
+  };
+}
+
+type Allowed = Omit<Explanation, 'verdict' | 'reason' | 'fixRule' | 'fix'> & { readonly decided: Rule | null };
+
+/** An allowed target, with what it would be if it passes by report mode alone. */
+function relaxed(
+  { decided, ...allowed }: Allowed,
+  question: Question,
+  wouldDeny: Refusal['reason'] | null,
+  judged: readonly JudgedAddress[],
+): Explanation {
+  if (!wouldDeny) return { ...allowed, verdict: 'allow', reason: null, fixRule: null, fix: null };
+  const remedy = narrowestRemedy(question, { reason: wouldDeny, rule: decided }, judged);
   const fix = `report mode lets it pass and enforce mode would not: ${remedy.advice}`;
-  return { ...allowed, verdict: 'would_deny', reason: decision.wouldDeny, fixRule: remedy.rule, fix };
+  return { ...allowed, verdict: 'would_deny', reason: wouldDeny, fixRule: remedy.rule, fix };
 }
 
 /** The client to ask for when none is named: this machine if it is admitted, else the first address that is. */
@@ -196,6 +234,7 @@ function refused(asked: Asked, refusal: Refusal, remedy: { advice: string; rule?
     phrase: refusal.phrase,
     ...placeOf(refusal.rule),
     addresses: [],
+    way: null,
     tlsServerName: null,
     fixRule: remedy.rule ?? null,
     fix: remedy.advice,
@@ -231,34 +270,4 @@ function addressOf(text: string, option: string): Address {
   const address = parseAddress(text.trim());
   if (!address) throw new OptionError(`${option} ${text}: not an IP address`);
   return address;
-}
-
-const verdictWords: Readonly<Record<Explanation['verdict'], string>> = {
-  allow: 'allowed',
-  deny: 'refused',
-  would_deny: 'allowed by report mode alone',
-  error: 'failed',
-};
-
-/** The explanation as an operator reads it. */
-export function formatExplanation(explanation: Explanation): string {
-  const { verdict, method, target, path, client } = explanation;
-  const lines = [`${method} ${target}${path ?? ''} from ${client}: ${verdictWords[verdict]}`];
-  const add = (name: string, value: string | null) => {
-    if (value !== null) lines.push(`  ${name.padEnd(9)}${value}`);
-  };
-  add('reason', explanation.reason);
-  add('answer', explanation.phrase);
-  add('rule', explanation.rule === null ? 'none' : `${explanation.rule}: ${explanation.ruleText}`);
-  for (const entry of explanation.addresses) add('address', `${entry.address} (${entry.class}): ${outcomeOf(entry)}`);
-  add('tls', explanation.tlsServerName && `the server name in the tunnel must be ${explanation.tlsServerName}`);
-  add('fix', explanation.fix);
-  add('', explanation.fixRule && `  ${explanation.fixRule}`);
-  return `${lines.join('\n')}\n`;
-}
-
-function outcomeOf({ rule, refusedFor, range }: ExplainedAddress): string {
-  const where = range ? ` (tag:${range.tag} holds it in ${range.prefix})` : '';
-  const by = rule === null ? '' : ` by ${rule}${where}`;
-  return refusedFor === null ? `passes${by}` : `refused${by}, ${refusedFor}`;
 }

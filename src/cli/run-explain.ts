@@ -5,7 +5,8 @@ import { ConfigError } from '../errors.ts';
 import { createResolve } from '../proxy/resolve.ts';
 import { createMachine } from '../state/machine.ts';
 import type { ExplainOptions } from './explain.ts';
-import { OptionError, explain, formatExplanation } from './explain.ts';
+import { formatExplanation } from './explain-text.ts';
+import { OptionError, explain } from './explain.ts';
 import { runningConfigHash } from './ask-running.ts';
 import { loadFromDisk, rangesOnDisk } from './load-config.ts';
 
@@ -19,7 +20,7 @@ export interface RunExplainOptions extends ExplainOptions {
 export async function runExplain(options: RunExplainOptions): Promise<number> {
   try {
     const loaded = await loadFromDisk(options.config);
-    const { policy, config, requiredFrom } = createSnapshot(loaded, 1, rangesOnDisk(loaded));
+    const { policy, config, requiredFrom, parent } = createSnapshot(loaded, 1, rangesOnDisk(loaded));
     const machine = createMachine();
     for (const { address, port } of config.listen) machine.addListener(address, port);
     const resolve = createResolve();
@@ -27,6 +28,7 @@ export async function runExplain(options: RunExplainOptions): Promise<number> {
       policy,
       machine,
       requiredFrom,
+      parent,
       resolve: (host) => resolve(host, config.limits.dnsMs, new AbortController().signal),
     });
     const running = await runningConfigHash(options.config);

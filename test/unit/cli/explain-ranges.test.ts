@@ -1,6 +1,7 @@
 /** `explain` over service tags: which tag let an address pass, and by which prefix. */
 import { expect, test } from 'vitest';
-import { explain, formatExplanation } from '../../../src/cli/explain.ts';
+import { formatExplanation } from '../../../src/cli/explain-text.ts';
+import { explain } from '../../../src/cli/explain.ts';
 import type { Explanation } from '../../../src/cli/explain.ts';
 import { address, machineOf, policyOf } from '../../support/policy.ts';
 

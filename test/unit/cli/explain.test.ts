@@ -1,7 +1,8 @@
 /** What `explain` tells an operator about a decision. */
 import { describe, expect, test } from 'vitest';
 import type { ExplainOptions, Explanation } from '../../../src/cli/explain.ts';
-import { OptionError, explain, formatExplanation } from '../../../src/cli/explain.ts';
+import { formatExplanation } from '../../../src/cli/explain-text.ts';
+import { OptionError, explain } from '../../../src/cli/explain.ts';
 import { ProxyError } from '../../../src/errors.ts';
 import { address, machineOf, policyOf } from '../../support/policy.ts';
 import type { PolicyOptions } from '../../support/policy.ts';
@@ -61,6 +62,7 @@ describe('an allowed target', () => {
           refusedFor: 'denied_by_rule',
         },
       ],
+      way: null,
       tlsServerName: 'a.example.com',
       fixRule: null,
       fix: null,
