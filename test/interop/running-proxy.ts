@@ -77,6 +77,7 @@ export async function startProxy(
     'config.yaml',
     [
       `listen: [{ address: "127.0.0.1:${port}", tls: ${tls ?? 'null'} }]`,
+      'admin: { listen: "127.0.0.1:0" }',
       'networks: [127.0.0.1/32]',
       'allowlist: [./allowed.txt]',
       'privateDestinations: [127.0.0.2/32]',
