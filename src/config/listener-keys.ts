@@ -24,6 +24,8 @@ type Report = (severity: Severity, path: readonly (string | number)[], message: 
 const dayMs = 24 * 60 * 60 * 1000;
 /** A certificate that ends sooner is worth a warning: somebody has to renew it by hand. */
 const soonDays = 14;
+/** Shorter RSA keys the platform's TLS refuses to show. */
+const minRsaBits = 2048;
 
 /** One entry a listener, null where it speaks no TLS or its files are at fault; `report` tells what is wrong. */
 export function readListenerKeys(
@@ -64,6 +66,11 @@ function readKeys(
     );
   }
   if (!certificate || !privateKey || (clientCa !== null && !authorities)) return null;
+  const bits = certificate.first.publicKey.asymmetricKeyDetails?.modulusLength ?? minRsaBits;
+  if (bits < minRsaBits) {
+    report('fault', 'cert', `${cert}: an RSA key of ${bits} bits is too short; make one of ${minRsaBits} or more`);
+    return null;
+  }
   if (!certificate.first.checkPrivateKey(privateKey.key)) {
     report('fault', 'key', `the key in ${key} does not belong to the certificate in ${cert}`);
     return null;

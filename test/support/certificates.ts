@@ -82,3 +82,14 @@ export async function createCertificate(authority: Certificate, names: readonly 
   });
   return { key: made.private, cert: made.cert };
 }
+
+/** Makes a certificate under its own key, an RSA key of so many bits. */
+export async function createSelfSigned(name: string, rsaBits: number): Promise<Certificate> {
+  const made = await generate([{ name: 'commonName', value: name }], {
+    ...validity(),
+    keyType: 'rsa',
+    keySize: rsaBits,
+    algorithm: 'sha256',
+  });
+  return { key: made.private, cert: made.cert };
+}

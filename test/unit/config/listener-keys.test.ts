@@ -2,7 +2,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { inspectConfig } from '../../../src/config/load.ts';
 import { formatFault } from '../../../src/errors.ts';
-import { createAuthority, createCertificate, createClientCertificate } from '../../support/certificates.ts';
+import {
+  createAuthority,
+  createCertificate,
+  createClientCertificate,
+  createSelfSigned,
+} from '../../support/certificates.ts';
 import type { Certificate } from '../../support/certificates.ts';
 
 let authority: Certificate;
@@ -74,6 +79,13 @@ it('a plain listener has no keys', () => {
 });
 
 describe('a fault stands at the key it is about', () => {
+  it('a certificate with a key too short to be shown', async () => {
+    const short = await createSelfSigned('short.test', 1024);
+    const { said } = inspect({ files: { '/etc/p/c.pem': short.cert, '/etc/p/k.pem': short.key } });
+    const message = '/etc/p/c.pem: an RSA key of 1024 bits is too short; make one of 2048 or more';
+    expect(said).toEqual([`/etc/p/config.yaml:1:44: ${message}`]);
+  });
+
   it.each<[string, () => Readonly<Record<string, string>>, string, string]>([
     [
       'a missing certificate',
