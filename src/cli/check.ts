@@ -86,11 +86,14 @@ function asText(
     ...findings.map(formatFault),
     ...rewritten.map((file) => `rewritten to normal form: ${file}`),
     open.length === 0
-      ? 'No rule lets data out to any tenant.'
+      ? // Of rules that could not be read nothing can be said.
+        ok && 'No rule lets data out to any tenant.'
       : `These let data out to any tenant, not to yours alone: ${open.join(', ')}`,
     `${count('fault')}, ${count('warning')}, ${count('note')}; ${plural(rules.length, 'rule')} in ${plural(lists.length, 'list')}${ok ? `; configuration ${hash}` : ''}`,
     '',
-  ].join('\n');
+  ]
+    .filter((line) => line !== false)
+    .join('\n');
 }
 
 function plural(count: number, noun: string): string {

@@ -89,7 +89,12 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
   const given = options.resolve?.map((text) => addressOf(text, '--resolve')) ?? null;
   const isForward = /^http:/i.test(options.target);
   const method = isForward ? (options.method ?? 'GET').toUpperCase() : 'CONNECT';
-  const asked = { method, target: options.target, path: null, client: client.text };
+  // As typed it may carry a key: userinfo, or a query.
+  const typed = options.target
+    .replace(/\/\/[^/?#]*@/, '//')
+    .replace(/^[^/?#]*@/, '')
+    .replace(/\?.*$/s, '');
+  const asked = { method, target: typed, path: null, client: client.text };
 
   if (!policy.networks.has(client)) {
     const refusal = { ...refuse('client_outside_network'), phrase: `Client ${client.text} not in networks` };

@@ -1,6 +1,6 @@
 /** The access log: one line an exchange, whatever a client put into it. */
 import type { ExchangeRecord } from '../proxy/exchange.ts';
-import { withoutQuery, withoutUserinfo } from './escape.ts';
+import { withoutQuery, withoutSecrets, withoutUserinfo } from './escape.ts';
 import { createLineSink } from './line-sink.ts';
 import { createLineFormatter, type Level } from './logger.ts';
 import { createRefusalLimit } from './refusal-limit.ts';
@@ -96,7 +96,7 @@ export function accessFields(event: AccessEvent, record: ExchangeRecord, suppres
     client: record.client,
     clientPort: record.clientPort,
     user: record.user,
-    userAgent: record.userAgent,
+    userAgent: record.userAgent === null ? null : withoutSecrets(record.userAgent),
     method: record.method,
     target: record.target === null ? null : withoutUserinfo(record.target),
     path: record.path === null ? null : withoutQuery(record.path),

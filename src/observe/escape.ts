@@ -67,3 +67,8 @@ export function withoutQuery(path: string): string {
 export function withoutUserinfo(target: string): string {
   return target.slice(target.lastIndexOf('@') + 1);
 }
+
+/** Free text without what a URL in it may carry: userinfo before an `@`, and queries. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/(\/\/)[^\s/@]*@/g, '$1').replace(/\?[^\s)]*/g, '');
+}

@@ -173,3 +173,8 @@ describe('the level', () => {
     expect(lines.map((line) => line['level'])).toEqual(['warn', 'error']);
   });
 });
+
+it('a user agent that holds a URL is written without its password and query', async () => {
+  const [line] = await parsed([{ userAgent: 'tool/1 (http://u:secret@x.test/?sig=key; y)' }]);
+  expect(line?.['userAgent']).toBe('tool/1 (http://x.test/ y)');
+});
