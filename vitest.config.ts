@@ -5,13 +5,13 @@ import { TotalsReporter } from './test/support/totals-reporter.ts';
 const execArgv = ['--disable-warning=DEP0060'];
 
 const project = (name: string, folders: readonly string[]) => ({
-  test: { name, execArgv, include: folders.map((folder) => `test/${folder}/**/*.test.ts`), testTimeout: 20_000 },
+  test: { name, execArgv, include: folders.map((folder) => `test/${folder}/**/*.test.ts`), testTimeout: 60_000 },
 });
 
 export default defineConfig({
   test: {
     // Most of a test's time is waiting for sockets and processes, so more run than there are cores.
-    maxWorkers: 4,
+    maxWorkers: 3,
     reporters: ['default', new TotalsReporter()],
     projects: [
       project('unit', ['unit', 'property']),
