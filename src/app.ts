@@ -2,9 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hostPort } from './address/ip.ts';
-import { createFlatPrefixSet, createPrefixSet } from './address/prefix-set.ts';
 import type { LoadedConfig } from './config/load.ts';
-import { parseRangesSource } from './config/ranges-source.ts';
 import type { Endpoint } from './config/values.ts';
 import type { AccessLog } from './observe/access-log.ts';
 import type { Phase } from './observe/readiness.ts';
@@ -12,9 +10,6 @@ import { createRepeatSummary } from './observe/repeat-summary.ts';
 import { createSelfReport } from './observe/self-report.ts';
 import type { SelfReport } from './observe/self-report.ts';
 import type { ServiceLog } from './observe/service-log.ts';
-import { createPolicy } from './policy/policy.ts';
-import type { RangesDocument } from './policy/ranges/document.ts';
-import type { Ranges } from './policy/rule-index.ts';
 import { createExchangeRegistry } from './proxy/exchange.ts';
 import { probeLargeReads } from './proxy/large-reads-probe.ts';
 import { createLargeReads } from './proxy/large-reads.ts';
@@ -26,18 +21,15 @@ import { productName } from './proxy/respond.ts';
 import type { ParentConnectDeps } from './proxy/parent-connect.ts';
 import { createConnectParent } from './proxy/parent-connect.ts';
 import { createProxyServer } from './proxy/server.ts';
+import { createConfiguredFeed, feedKey } from './state/configured-feed.ts';
+import type { RangesDeps } from './state/configured-feed.ts';
 import { createHashPool } from './state/hash-pool.ts';
 import type { LiveMachine } from './state/machine.ts';
-import { createParentProxy } from './state/parent-proxy.ts';
 import { isSocketFor } from './state/passed-sockets.ts';
 import type { HeldRanges } from './state/range-cache.ts';
-import type { FetchBudget, RangeEndpoints } from './state/range-endpoints.ts';
-import { fetchBudget, rangeEndpoints } from './state/range-endpoints.ts';
-import { createRangeFeed } from './state/range-feed.ts';
 import type { RangeFeed } from './state/range-feed.ts';
-import { offload } from './state/ranges-offload.ts';
-import { tagsInRules } from './state/ranges-wanted.ts';
 import type { Applied } from './state/reload.ts';
+import { createSnapshot } from './state/snapshot.ts';
 import type { Snapshot } from './state/snapshot.ts';
 import { createThrottle } from './state/throttle.ts';
 import { createVerifier } from './state/verify.ts';
@@ -54,14 +46,6 @@ export interface AppDeps {
   readonly descriptors?: readonly number[];
   /** Whether the configuration is one kept from an earlier run, because the one on disk has faults. */
   readonly startedOnLastGood?: boolean;
-}
-
-export interface RangesDeps {
-  /** The folder of the shipped lists, which has the embedded ranges in `ranges/`. */
-  readonly listFolder: string;
-  /** The cloud's own unless given. */
-  readonly endpoints?: RangeEndpoints;
-  readonly budget?: FetchBudget;
 }
 
 export interface App {
@@ -96,51 +80,13 @@ const closingMs = 1000;
 /** How often counted refusals are looked at, in milliseconds; each is said once a minute. */
 const summingMs = 5000;
 
-/** A snapshot of a loaded configuration over the datacenter ranges that are held; null: there are none. */
-export function createSnapshot(
-  loaded: LoadedConfig,
-  generation: number,
-  document: RangesDocument | null = null,
-): Snapshot {
-  const { config } = loaded;
-  return {
-    generation,
-    configHash: loaded.hash,
-    config,
-    users: loaded.users,
-    hasCertificateUsers: config.listen.some(({ tls }) => tls !== null && tls.clientCa !== null),
-    parent: createParentProxy(config.upstream, loaded.parentCredential),
-    requiredFrom: createPrefixSet(config.auth.requiredFrom),
-    policy: createPolicy({
-      rules: loaded.rules,
-      ranges: rangesOf(loaded, document),
-      networks: createPrefixSet(config.networks),
-      resolveNames: config.ranges.resolveNames,
-      privateDestinations: createPrefixSet(config.privateDestinations),
-      mode: config.mode,
-      reportFrom: createPrefixSet(config.reportFrom),
-      tlsServerName: config.tlsServerName,
-    }),
-  };
-}
-
-/** The prefixes of the tags that rules name; a tag that the document does not hold is not there, and matches nothing. */
-function rangesOf({ rules }: LoadedConfig, document: RangesDocument | null): Ranges {
-  return new Map(
-    [...tagsInRules(rules)].flatMap((name) => {
-      const tag = document?.tags.get(name);
-      return tag === undefined ? [] : [[name, createFlatPrefixSet(tag.prefixes)] as const];
-    }),
-  );
-}
-
 /** Binds every listener and serves. @throws the system's error when an address cannot be bound; nothing stays open then. */
 export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<App> {
   let loaded = initial;
   const createFeedFor = (next: LoadedConfig, held: HeldRanges | null) =>
     deps.ranges === undefined
       ? null
-      : createFeed(next, deps.ranges, deps.serviceLog, held, (document) => {
+      : createConfiguredFeed(next, deps.ranges, deps.serviceLog, held, (document) => {
           snapshot = createSnapshot(loaded, snapshot.generation + 1, document);
         });
   let feed = createFeedFor(loaded, null);
@@ -224,7 +170,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
       return phase === 'draining';
     },
     replace(next) {
-      const takesOver = rangesKey(next) === rangesKey(loaded);
+      const takesOver = feedKey(next) === feedKey(loaded);
       const isSameCloud = next.config.cloud === loaded.config.cloud;
       const nextFeed = takesOver ? feed : createFeedFor(next, isSameCloud ? (feed?.held ?? null) : null);
       const nextSnapshot = createSnapshot(next, snapshot.generation + 1, nextFeed?.held?.document);
@@ -255,36 +201,6 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
       refusals.sumAll();
     },
   };
-}
-
-function createFeed(
-  { config, rules }: LoadedConfig,
-  ranges: RangesDeps,
-  log: AppDeps['serviceLog'],
-  held: HeldRanges | null,
-  onDocument: (document: RangesDocument) => void,
-): RangeFeed {
-  const { cloud } = config;
-  const source = parseRangesSource(config.ranges.source);
-  if (!source.ok) throw new Error(source.message);
-  return createRangeFeed(
-    {
-      cloud,
-      ranges: config.ranges,
-      source: source.value,
-      ruleTags: tagsInRules(rules),
-      listFolder: ranges.listFolder,
-      endpoints: ranges.endpoints ?? rangeEndpoints(cloud),
-      budget: ranges.budget ?? fetchBudget,
-      held,
-    },
-    { log, offload, now: Date.now, random: Math.random, onRanges: (held) => onDocument(held.document) },
-  );
-}
-
-/** What a feed is made by: as long as it is the same, the feed goes on. */
-function rangesKey({ config, rules }: LoadedConfig): string {
-  return JSON.stringify([config.cloud, config.ranges, [...tagsInRules(rules)].sort()]);
 }
 
 function mismatch(listen: Endpoint, bound: Endpoint): string {

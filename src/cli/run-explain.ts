@@ -1,9 +1,9 @@
 /** `explain` on the command line: loads the configuration, takes the decision, prints it. */
 import process from 'node:process';
-import { createSnapshot } from '../app.ts';
 import { ConfigError } from '../errors.ts';
 import { createResolve } from '../proxy/resolve.ts';
 import { createMachine } from '../state/machine.ts';
+import { createSnapshot } from '../state/snapshot.ts';
 import type { ExplainOptions } from './explain.ts';
 import { formatExplanation } from './explain-text.ts';
 import { OptionError, explain } from './explain.ts';

@@ -1,10 +1,11 @@
 /** A whole proxy in this process, over a configuration and a list given as text, its log lines kept. */
 import { startApp } from '../../src/app.ts';
-import type { App, RangesDeps } from '../../src/app.ts';
+import type { App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { ExchangeRecord } from '../../src/proxy/exchange.ts';
 import type { ParentConnectDeps } from '../../src/proxy/parent-connect.ts';
 import type { ResolverDeps } from '../../src/proxy/resolve.ts';
+import type { RangesDeps } from '../../src/state/configured-feed.ts';
 import { createMachine } from '../../src/state/machine.ts';
 
 export interface TestProxy extends AsyncDisposable {
