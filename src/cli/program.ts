@@ -3,6 +3,7 @@ import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { runningCommands, tunnelsCommands } from './ask-running.ts';
 import { runCheck } from './check.ts';
+import { doctorCommand } from './doctor.ts';
 import { runExplain } from './run-explain.ts';
 import { findConfigFile } from './load-config.ts';
 import type { CommandDescription } from './logs-commands.ts';
@@ -130,6 +131,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('read access logs: files, `-`, or the configured one and its rotated ones');
   for (const command of logsCommands) describe(logs, command);
   describe(program, whyCommand);
+  describe(program, doctorCommand);
   for (const command of runningCommands) describe(program, command);
   const tunnels = program.command('tunnels').description('the tunnels that are open in the running proxy');
   for (const command of tunnelsCommands) describe(tunnels, command);
