@@ -44,6 +44,8 @@ export interface AppDeps {
   readonly ranges?: RangesDeps;
   /** Listening sockets that were passed to this process, by their descriptors: the first is for the first of `listen`. */
   readonly descriptors?: readonly number[];
+  /** What the status page calls this program's version. */
+  readonly version?: string;
   /** Whether the configuration is one kept from an earlier run, because the one on disk has faults. */
   readonly startedOnLastGood?: boolean;
 }
@@ -122,6 +124,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
   });
   const listeners: { address: string; port: number }[] = [];
   const report = createSelfReport({
+    version: deps.version ?? '',
     phase: () => phase,
     current: () => snapshot,
     rules: () => loaded.rules,
@@ -160,7 +163,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
   return {
     listeners,
     ...reportedAt,
-    noteReload: (result) => report.noteReload(result),
+    noteReload: (done) => report.noteReload(done),
     snapshot: () => snapshot,
     get ranges() {
       return feed;

@@ -39,6 +39,7 @@ const owners: Readonly<Record<string, string>> = {
   'fastest-levenshtein': 'policy/nearest.ts',
   saxes: 'policy/ranges/legacy-xml.ts',
   'prom-client': 'observe/metrics.ts',
+  uplot: 'observe/status/page-files.ts',
 };
 
 /** What a pure floor may take from the platform: computing, no sockets, files, clocks or environment. */
@@ -121,7 +122,7 @@ describe('the floors', () => {
 
   it('reads imports of every spelling', () => {
     const found = files.flatMap((file) => file.imports.filter((specifier) => specifier.startsWith('.')));
-    const mentioned = files.flatMap((file) => file.code.match(/['"]\.{1,2}\/[^'"\s]+\.ts['"]/g) ?? []);
+    const mentioned = files.flatMap((file) => file.code.match(/['"]\.{1,2}\/[^'"\s]+\.(?:ts|js)['"]/g) ?? []);
     expect(found.length).toBe(mentioned.length);
   });
 

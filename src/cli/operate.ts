@@ -88,7 +88,7 @@ function startReloading({ app, disk, reading, lastGood, serviceLog }: Operation,
     async reload(cause) {
       notifier.reloading();
       const report = await reloader.reload(cause);
-      app.noteReload(report.result);
+      app.noteReload(report);
       notifier.ready(report.result === 'failed' ? `Reload failed, ${statusLine(app)}` : statusLine(app));
       return report;
     },

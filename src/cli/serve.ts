@@ -52,6 +52,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     const app = await startApp(loaded, {
       accessLog,
       serviceLog,
+      version,
       machine: createMachine(),
       ranges: { listFolder },
       startedOnLastGood: start.lastGood !== null,

@@ -12,19 +12,24 @@ import { openAnswerServer, plainText } from './answer-server.ts';
 import type { Metrics } from './metrics.ts';
 import type { ReadinessSources } from './readiness.ts';
 import { readinessOf } from './readiness.ts';
+import type { EventStream } from './status/event-stream.ts';
+import { readPageFiles } from './status/page-files.ts';
 
 export interface AdminDeps {
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
   readonly readiness: ReadinessSources;
+  /** What the status page follows. */
+  readonly events: Pick<EventStream, 'add'>;
   readonly machine: Pick<Machine, 'isOwnAddress'>;
   readonly onBug: (error: unknown) => void;
 }
 
 /** Opens the admin listener. @throws the system's error when the address cannot be bound */
 export function openAdminServer(listen: Endpoint, deps: AdminDeps): Promise<AnswerServer> {
-  const { metrics, readiness, machine, onBug } = deps;
+  const { metrics, readiness, events, machine, onBug } = deps;
   return openAnswerServer(listen, {
     pages: {
+      ...readPageFiles(),
       '/healthz': () => plainText(200, 'ok'),
       '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
       '/readyz': () => {
@@ -33,6 +38,7 @@ export function openAdminServer(listen: Endpoint, deps: AdminDeps): Promise<Answ
         return { status: state.ready ? 200 : 503, contentType: 'application/json', body };
       },
     },
+    streams: { '/status/events': (response) => events.add(response) },
     refuses: (request) => refuseHost(request, listen, machine),
     onBug,
   });

@@ -3,7 +3,7 @@
  * few connections, small heads, short waits, nothing that is kept by a cache.
  */
 import { createServer, STATUS_CODES } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Endpoint } from '../config/values.ts';
 import { lingeringClose } from '../proxy/respond.ts';
@@ -12,6 +12,8 @@ export interface TextAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** More fields of the answer. */
+  readonly fields?: Readonly<Record<string, string>>;
 }
 
 /** What answers on each path. */
@@ -19,6 +21,8 @@ export type Pages = Readonly<Record<string, (request: IncomingMessage) => TextAn
 
 export interface AnswerServerOptions {
   readonly pages: Pages;
+  /** Paths whose answer to GET goes on and on: each takes the response, or gives what is answered instead. */
+  readonly streams?: Readonly<Record<string, (response: ServerResponse) => TextAnswer | null>>;
   /** Whether whoever connects is answered at all; others are closed without a word. */
   readonly admits?: (socket: Socket) => boolean;
   /** Why a request is not answered although its path is known; null: it is. */
@@ -53,7 +57,9 @@ export async function openAnswerServer(
       connectionsCheckingInterval: 1000,
     },
     (request, response) => {
-      void answerTo(request, options).then(({ status, contentType, body }) => {
+      void answerTo(request, response, options).then((answer) => {
+        if (answer === null) return;
+        const { status, contentType, body, fields } = answer;
         // A body is read by nobody here, and whoever was refused may start anew.
         if (status >= 400 || hasBody(request)) response.shouldKeepAlive = false;
         response.writeHead(status, {
@@ -61,6 +67,7 @@ export async function openAnswerServer(
           'Content-Length': Buffer.byteLength(body),
           'Cache-Control': 'no-store',
           'X-Content-Type-Options': 'nosniff',
+          ...fields,
           ...(status === 405 && { Allow: 'GET, HEAD' }),
         });
         response.end(request.method === 'HEAD' ? undefined : body);
@@ -90,19 +97,34 @@ export function plainText(status: number, text: string): TextAnswer {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${text}\n` };
 }
 
-async function answerTo(request: IncomingMessage, options: AnswerServerOptions): Promise<TextAnswer> {
+/** Null: a stream has taken the response. */
+async function answerTo(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: AnswerServerOptions,
+): Promise<TextAnswer | null> {
+  const { pages, streams = {} } = options;
   const refusal = options.refuses?.(request);
   if (refusal) return refusal;
   const [path = ''] = (request.url ?? '').split('?');
-  const page = Object.hasOwn(options.pages, path) ? options.pages[path] : undefined;
-  if (!page) return plainText(404, `not found; known here: ${Object.keys(options.pages).join(', ')}`);
-  if (request.method !== 'GET' && request.method !== 'HEAD') return plainText(405, 'only GET and HEAD');
+  const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+  const stream = Object.hasOwn(streams, path) ? streams[path] : undefined;
+  if (!page && !stream) return plainText(404, `not found; known here: ${knownPaths(pages)}`);
+  if (request.method !== 'GET' && (request.method !== 'HEAD' || stream)) return plainText(405, 'only GET and HEAD');
   try {
-    return await page(request);
+    if (stream) return stream(response);
+    return (await page?.(request)) ?? null;
   } catch (error) {
     options.onBug(error);
     return plainText(500, 'internal error');
   }
+}
+
+/** What is asked for by hand; the parts of a page are not. */
+function knownPaths(pages: Pages): string {
+  return Object.keys(pages)
+    .filter((path) => path.lastIndexOf('/') === 0)
+    .join(', ');
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

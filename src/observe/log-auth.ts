@@ -66,8 +66,8 @@ interface Entry extends Counted {
 const maxNames = 5;
 
 /** Counts what concerns credentials; an open tunnel with a user is a success before it ends. */
-export function createAuth(): AuthCounter {
-  const entries = createTally<Entry>(newEntry);
+export function createAuth(maxClients?: number): AuthCounter {
+  const entries = createTally<Entry>(newEntry, maxClients);
   return {
     add(record) {
       const { client, userAgent, user, authFailure, event, verdict } = record;

@@ -6,15 +6,23 @@ import type { Rule } from '../policy/rule.ts';
 import type { Exchange, ExchangeRecord } from '../proxy/exchange.ts';
 import type { RangesStatus } from '../state/range-feed.ts';
 import type { Snapshot } from '../state/snapshot.ts';
+import type { ReloadReport } from '../state/reload.ts';
 import type { AccessLog } from './access-log.ts';
 import { openAdminServer } from './admin-server.ts';
 import type { AnswerServer } from './answer-server.ts';
 import { openHealthServer } from './health-server.ts';
 import { createMetrics } from './metrics.ts';
 import type { Phase } from './readiness.ts';
+import { readinessOf } from './readiness.ts';
+import { createStatusCollector } from './status/collect.ts';
+import { createEventStream } from './status/event-stream.ts';
+import { mergeFigures } from './status/merge.ts';
+import { createView } from './status/view.ts';
 
 /** What is asked of the proxy's parts, each time anew. */
 export interface SelfReportDeps {
+  /** Of the program. */
+  readonly version: string;
   readonly phase: () => Phase;
   readonly current: () => Snapshot;
   readonly rules: () => readonly Rule[];
@@ -33,7 +41,7 @@ export interface SelfReportDeps {
 export interface SelfReport {
   noteExchange(record: ExchangeRecord): void;
   /** Told how each reload ended; one that found nothing new has succeeded, and leaves in force what was. */
-  noteReload(result: 'done' | 'unchanged' | 'failed'): void;
+  noteReload(report: ReloadReport): void;
   /** Binds the listeners that are configured. @throws the system's error when an address cannot be bound */
   open(config: Pick<Config, 'admin' | 'health'>): Promise<{ admin: Endpoint; health: Endpoint | null }>;
   close(): void;
@@ -62,6 +70,21 @@ export function createSelfReport(deps: SelfReportDeps): SelfReport {
     isLastGood: () => isLastGood,
     mode: () => current().config.mode,
   };
+  const status = createStatusCollector({
+    openExchanges: deps.openExchanges,
+    readiness: () => readinessOf(readiness),
+    current,
+    rules: () => rules().length,
+    ranges,
+    droppedLines: () => deps.accessLog.dropped,
+    now: Date.now,
+  });
+  const view = createView(deps.version);
+  const events = createEventStream({
+    view: (sinceMs) => view(mergeFigures([status.collect(sinceMs)]), current(), Date.now()),
+    now: Date.now,
+    onBug,
+  });
   const servers: AnswerServer[] = [];
   const opened = (server: AnswerServer): Endpoint => {
     servers.push(server);
@@ -71,19 +94,25 @@ export function createSelfReport(deps: SelfReportDeps): SelfReport {
   };
 
   return {
-    noteExchange: (record) => metrics.noteExchange(record),
-    noteReload(result) {
-      hasFailed = result === 'failed';
-      if (result === 'done') isLastGood = false;
+    noteExchange(record) {
+      metrics.noteExchange(record);
+      status.noteExchange(record);
+    },
+    noteReload(report) {
+      status.noteReload(report);
+      hasFailed = report.result === 'failed';
+      if (report.result === 'done') isLastGood = false;
     },
     async open({ admin, health }) {
       return {
-        admin: opened(await openAdminServer(admin.listen, { metrics, readiness, machine, onBug })),
+        admin: opened(await openAdminServer(admin.listen, { metrics, readiness, events, machine, onBug })),
         health:
           health.listen && opened(await openHealthServer(health.listen, { phase, current, rules, proxyPort, onBug })),
       };
     },
     close() {
+      status.close();
+      events.close();
       for (const server of servers) server.close();
     },
   };

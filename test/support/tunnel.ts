@@ -26,13 +26,15 @@ export interface TunnelOptions {
   readonly early?: Bytes;
   /** Which of 127/8 the client is. */
   readonly localAddress?: string;
+  readonly userAgent?: string;
 }
 
 /** Sends `CONNECT target HTTP/1.1` and waits for the answer's head. */
 export async function openTunnel(port: number, target: string, options: TunnelOptions = {}): Promise<Tunnel> {
-  const { early = '', localAddress } = options;
+  const { early = '', localAddress, userAgent } = options;
+  const agent = userAgent === undefined ? '' : `User-Agent: ${userAgent}\r\n`;
   const wire = await connectRaw(port, { ...(localAddress !== undefined && { localAddress }) });
-  const head = Buffer.from(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`, 'latin1');
+  const head = Buffer.from(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${agent}\r\n`, 'latin1');
   await wire.write(Buffer.concat([head, typeof early === 'string' ? Buffer.from(early, 'latin1') : early]));
   return readAnswer(wire);
 }
