@@ -105,7 +105,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
       }
     },
     onTunnelOpen: (record) => deps.accessLog.write('tunnel-open', record),
-    onTunnelStart: (exchange) => tunnels.recheck(exchange),
+    onAdmitted: (exchange) => tunnels.recheck(exchange),
   });
   const tunnels = createLiveTunnels({ all: () => exchanges.all(), current: () => snapshot, machine: deps.machine });
   const now = () => performance.now();

@@ -6,12 +6,15 @@ import type { AccessLog } from '../observe/access-log.ts';
 import type { ControlSocket } from '../observe/control-socket.ts';
 import { controlPath, openControlSocket } from '../observe/control-socket.ts';
 import type { ServiceLog } from '../observe/service-log.ts';
+import type { Machine } from '../policy/decide.ts';
 import type { LastGood } from '../state/last-good.ts';
 import type { Reading, Reloader } from '../state/reload.ts';
 import { createReloader } from '../state/reload.ts';
 import type { Notifier } from '../state/systemd-notify.ts';
 import { createNotifier } from '../state/systemd-notify.ts';
 import { createWatch } from '../state/watch.ts';
+import type { ExplainOptions } from './explain.ts';
+import { explainBy } from './run-explain.ts';
 import { describeRunning, describeTunnel } from './running-status.ts';
 import type { DiskConfig } from './start-reading.ts';
 
@@ -29,6 +32,7 @@ export interface Operation {
   readonly lastGood: LastGood | null;
   readonly accessLog: Pick<AccessLog, 'reopen'>;
   readonly serviceLog: ServiceLog;
+  readonly machine: Machine;
   /** Told once all that is said here works. */
   readonly onServing: () => void;
 }
@@ -123,9 +127,14 @@ async function openControl(operation: Operation, reloader: Reloader): Promise<Co
           throw new Error(`no tunnel \`${id}\` is open; \`lockdown-proxy tunnels list\` has them`);
       },
       reload: () => reloader.reload('command'),
+      explain: ([asked = '']) => explainBy(app.snapshot(), operation.machine, JSON.parse(asked) as ExplainOptions),
     });
   } catch (error) {
-    serviceLog.warn('control_unavailable', { path, error }, '`status`, `tunnels` and `reload` cannot ask this proxy');
+    serviceLog.warn(
+      'control_unavailable',
+      { path, error },
+      '`status`, `tunnels`, `reload` and `explain --running` cannot ask this proxy',
+    );
     return null;
   }
 }

@@ -58,13 +58,14 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option('--user <name>', 'the user that asks')
     .option('--resolve <ips>', 'addresses to judge instead of looking the host up, with commas')
     .option('--method <method>', 'the method of an http URL (else GET)')
+    .option('--running', 'let the running proxy decide, by the configuration that is in force')
     .action(
       async (
         target: string,
-        options: { from?: string; user?: string; resolve?: string; method?: string },
+        options: { from?: string; user?: string; resolve?: string; method?: string; running?: boolean },
         command: Command,
       ) => {
-        const { from = null, user = null, resolve, method = null } = options;
+        const { from = null, user = null, resolve, method = null, running = false } = options;
         code = await runExplain({
           ...shared(command),
           target,
@@ -72,6 +73,7 @@ export async function run(argv: readonly string[]): Promise<number> {
           user,
           resolve: resolve?.split(',') ?? null,
           method,
+          running,
         });
       },
     );

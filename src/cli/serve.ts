@@ -46,6 +46,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (!start) return 1;
   const { loaded } = start.reading;
   const serviceLog = createServiceLog({ level: loaded.config.log.level });
+  const machine = createMachine();
   let accessLog: AccessLog | null = null;
   try {
     accessLog = openAccessLog(loaded, serviceLog);
@@ -53,7 +54,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       accessLog,
       serviceLog,
       version,
-      machine: createMachine(),
+      machine,
       ranges: { listFolder },
       startedOnLastGood: start.lastGood !== null,
       descriptors: passedDescriptors(process.env, process.pid),
@@ -62,7 +63,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       sayStarted(app, loaded, serviceLog);
       if (start.lastGood) sayLastGood(start, start.lastGood, serviceLog);
     };
-    return await operate({ ...start, app, disk, file: options.config, accessLog, serviceLog, onServing });
+    return await operate({ ...start, app, disk, file: options.config, accessLog, serviceLog, machine, onServing });
   } catch (error) {
     serviceLog.error('start_failed', { error });
     return 1;

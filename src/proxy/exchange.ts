@@ -56,8 +56,10 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** Stops whatever the exchange waits for: somebody ended it, or an error that is still to be answered. */
   abort(cause: EndedBy | ProxyError): void;
-  /** What it was let in for, from the moment it flows; null before, and for whatever is no tunnel. */
-  readonly tunnel: AdmittedTunnel | null;
+  /** What it was let in for, from the moment it flows, so that other rules can judge it again; null before. */
+  readonly admitted: AdmittedTunnel | null;
+  /** A request of plain http is on its way to its destination. */
+  admit(admitted: AdmittedTunnel): void;
   /** The tunnel flows: from here on the relay looks after the client socket's errors and end. */
   startTunnel(tunnel: AdmittedTunnel): void;
   /** Ends the exchange; calls after the first do nothing. */
@@ -68,8 +70,8 @@ export interface Exchange {
 export interface ExchangeDeps {
   readonly onClose: (record: ExchangeRecord) => void;
   readonly onTunnelOpen: (record: ExchangeRecord) => void;
-  /** Told of each tunnel as it begins to flow: the rules may have changed since it was judged. */
-  readonly onTunnelStart?: (exchange: Exchange) => void;
+  /** Told of each exchange as it begins to flow: the rules may have changed since it was judged. */
+  readonly onAdmitted?: (exchange: Exchange) => void;
 }
 
 /** Opens exchanges and knows those that are open, so that a drain finds them. */
@@ -111,18 +113,21 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
       snapshot,
       signal: controller.signal,
       abort: (cause) => controller.abort(cause),
-      get tunnel() {
+      get admitted() {
         return admitted;
       },
+      admit(what) {
+        admitted = what;
+        deps.onAdmitted?.(exchange);
+      },
       startTunnel(tunnel) {
-        admitted = tunnel;
         releaseSocket();
         openTimer = setTimeout(() => {
           stampEnd();
           deps.onTunnelOpen(record);
         }, snapshot.config.log.tunnelOpenAfterMs);
         openTimer.unref();
-        deps.onTunnelStart?.(exchange);
+        exchange.admit(tunnel);
       },
       close(endedBy) {
         if (isClosed) return;

@@ -67,7 +67,8 @@ export function createForward(deps: ForwardDeps): Forward {
       if (expectation === 'unknown') throw malformed('Expectation not known', 417);
       const asked = { kind: 'forward', client, user, target: form.target, path: form.path } as const;
       const question = { ...asked, user: await authenticate(exchange, asked, request, deps.verifier) };
-      const { socket: destination, asking } = await reach(exchange, question, request, deps);
+      const { socket: destination, asking, judged } = await reach(exchange, question, request, deps);
+      exchange.admit({ question, dialled: judged, serverName: undefined });
       if (expectation === 'continue') response.writeContinue();
       await pass({ exchange, request, response, destination, viaName, asking }, (events) =>
         send({ request, response, form, destination, viaName, asking }, events),

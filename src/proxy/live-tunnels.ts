@@ -1,4 +1,7 @@
-/** The tunnels that flow: listed, closed one by one, and judged again when the rules have changed under them. */
+/**
+ * The tunnels that flow: listed, closed one by one, and judged again when the rules have changed under them. A request
+ * of plain http may take as long as a tunnel, and is judged again as well.
+ */
 import type { Machine, Refusal } from '../policy/decide.ts';
 import { refuse } from '../policy/decide.ts';
 import { rejudgeTunnel } from '../policy/rejudge.ts';
@@ -10,7 +13,7 @@ export interface LiveTunnels {
   list(): readonly Exchange[];
   /** Closes one by the id of its exchange; false if no such tunnel flows. */
   close(id: string): boolean;
-  /** Closes the tunnel if the rules in force refuse it and it was judged by others; gives whether it did. */
+  /** Closes the tunnel or request if the rules in force refuse it and it was judged by others; gives whether it did. */
   recheck(exchange: Exchange): boolean;
   /** The same for all of them; gives how many were closed. */
   recheckAll(): number;
@@ -23,13 +26,13 @@ export interface LiveTunnelsDeps {
 }
 
 export function createLiveTunnels({ all, current, machine }: LiveTunnelsDeps): LiveTunnels {
-  const list = () => [...all()].filter(({ tunnel }) => tunnel !== null);
+  const list = () => [...all()].filter(({ admitted }) => admitted?.question.kind === 'tunnel');
 
   function recheck(exchange: Exchange): boolean {
     const snapshot = current();
     const { closeRefused } = snapshot.config.reload;
-    if (exchange.tunnel === null || exchange.snapshot === snapshot || closeRefused === 'none') return false;
-    const refusal = refusalOf(exchange.tunnel, exchange.snapshot, snapshot, machine);
+    if (exchange.admitted === null || exchange.snapshot === snapshot || closeRefused === 'none') return false;
+    const refusal = refusalOf(exchange.admitted, exchange.snapshot, snapshot, machine);
     if (refusal === null || (closeRefused === 'denied' && !isDenied(refusal))) return false;
     exchange.record.hint = `the rules after a reload refuse it: ${refusal.phrase}`;
     exchange.abort('reload');
@@ -45,7 +48,7 @@ export function createLiveTunnels({ all, current, machine }: LiveTunnelsDeps): L
       return true;
     },
     recheck,
-    recheckAll: () => list().filter(recheck).length,
+    recheckAll: () => [...all()].filter(recheck).length,
   };
 }
 

@@ -38,6 +38,20 @@ test('explain says when the running proxy goes by another configuration than the
   expect((await ask()).out).toMatch(/the running proxy goes by [0-9a-f]{12}, the file says [0-9a-f]{12}/);
 });
 
+test('explain --running decides by what is in force, whatever the file says meanwhile', async () => {
+  await using proxy = await operateProxy({ rules: ['a.example.com'], config: 'reload: { watch: false }' });
+  const ask = () => proxy.command('explain', 'b.example.com:443', '--resolve', '20.1.2.3', '--running');
+  proxy.writeRules('b.example.com');
+  expect(await ask()).toMatchObject({ code: 3, out: expect.stringContaining('not_on_allowlist') });
+  await proxy.ask('reload');
+  expect(await ask()).toMatchObject({ code: 0, out: expect.stringContaining('allowed') });
+  const wrong = await proxy.command('explain', 'b.example.com:443', '--from', 'nobody', '--running');
+  expect(wrong).toMatchObject({ code: 1, told: expect.stringContaining('--from nobody: not an IP address') });
+  proxy.signal('SIGTERM');
+  await proxy.exited;
+  expect(await ask()).toMatchObject({ code: 1, told: expect.stringContaining('no running proxy at') });
+});
+
 test('commands without a running proxy end with 1 and say where they looked', async () => {
   using folder = createTempFolder();
   const path = join(folder.path, 'control.sock');

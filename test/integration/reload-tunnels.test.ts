@@ -110,6 +110,39 @@ test('a tunnel of a user who was removed is closed, one of a user who stays live
   await ofBob.until('still open');
 });
 
+test.each([
+  ['denied', 'is cut off where a deny names it now'],
+  ['none', 'goes on where nothing is to be closed'],
+])('with closeRefused %s a download over plain http %s', async (word) => {
+  await using sender = await createDestination(async (wire) => {
+    await wire.until('\r\n\r\n');
+    await wire.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
+  });
+  const config = `reload: { watch: false, closeRefused: ${word} }`;
+  await using proxy = await operateProxy({ rules: [ruleOf(sender)], config });
+  await using client = await connectRaw(proxy.port);
+  const target = targetOf(sender);
+  await client.write(`GET http://${target}/backup HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
+  await client.until('first');
+  expect(await proxy.ask('tunnels')).toEqual([]);
+  proxy.writeRules(ruleOf(sender), `deny ${ruleOf(sender)}`);
+  const closedTunnels = word === 'none' ? 0 : 1;
+  expect(await proxy.ask('reload')).toMatchObject({ result: 'done', closedTunnels });
+  if (word === 'none') {
+    await (await sender.connection()).write('later');
+    await client.until('later');
+    expect(await proxy.record()).toMatchObject({ kind: 'forward', endedBy: 'destination' });
+    return;
+  }
+  await expect(client.until('later')).rejects.toThrow();
+  expect(await proxy.record()).toMatchObject({
+    kind: 'forward',
+    target,
+    endedBy: 'reload',
+    hint: expect.stringContaining('Denied by rule'),
+  });
+});
+
 test('of a thousand open tunnels those that are denied end and the rest stay', async () => {
   const config = `${quiet}\nlimits: { connectionsPerClient: 5000 }`;
   await using proxy = await operateProxy({ rules: [ruleOf(destination), ruleOf(other)], config });

@@ -44,10 +44,10 @@ export function createStatusCollector(deps: CollectDeps): StatusCollector {
   function counts() {
     let { bytesUp, bytesDown } = ended;
     let open = 0;
-    for (const { record, tunnel } of deps.openExchanges()) {
+    for (const { record, admitted } of deps.openExchanges()) {
       bytesUp += record.bytesUp;
       bytesDown += record.bytesDown;
-      if (tunnel?.question.kind === 'tunnel') open += 1;
+      if (admitted?.question.kind === 'tunnel') open += 1;
     }
     const { user, system } = process.cpuUsage();
     return { ...ended, bytesUp, bytesDown, open, cpuMicros: user + system, atMs: now() };

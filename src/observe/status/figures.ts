@@ -104,7 +104,7 @@ export interface StatusFigures {
 export const maxTunnels = 200;
 
 export function describeTunnels(open: Iterable<Exchange>): readonly OpenTunnel[] {
-  const flowing = [...open].filter(({ tunnel }) => tunnel?.question.kind === 'tunnel');
+  const flowing = [...open].filter(({ admitted }) => admitted?.question.kind === 'tunnel');
   const size = ({ record }: Exchange) => record.bytesUp + record.bytesDown;
   const chosen = flowing.length > maxTunnels ? flowing.sort((a, b) => size(b) - size(a)).slice(0, maxTunnels) : flowing;
   return chosen.map(({ record }) => toOpenTunnel(record));
