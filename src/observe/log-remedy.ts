@@ -19,35 +19,15 @@ export type Refused = Pick<
   'kind' | 'client' | 'target' | 'path' | 'reason' | 'rule' | 'ruleText' | 'address' | 'hint'
 >;
 
-/** What an operator does about a reason that no rule and no address decides. */
-const advice: Readonly<Partial<Record<Reason, string>>> = {
-  client_outside_network: 'only clients in `networks` may use this proxy',
-  limit_reached: 'raise the limit that the answer named, or find out why the client opens so many connections',
-  draining: 'the proxy was being stopped; the client tries again',
-  request_timeout: 'the client connected and sent no whole request: look at what it runs, or raise limits.headerMs',
-  malformed_request: 'what the client sent is no request to a proxy: look at its proxy settings (http://, port)',
-  method_not_allowed: 'the client has to use another method',
-  loop_detected: 'the request came from this proxy itself: look at where its parent or its own settings send it',
-  credentials_missing: '`lockdown-proxy logs auth` tells a normal challenge from a client that cannot sign in',
-  credentials_rejected: '`lockdown-proxy logs auth` names the likely cause',
-  credentials_throttled: 'mend the password, then wait a minute; `lockdown-proxy logs auth` names the client',
-  dns_failed: 'the rules allow the name, but it has no address: look it up on the proxy',
-  dns_timeout: 'the DNS server of the proxy did not answer in time: look it up there',
-  connect_refused: 'the destination refuses connections on this port: look at the service there',
-  connect_failed: 'no way from the proxy to the destination: look at its routes and its network security group',
-  connect_timeout:
-    'the destination did not answer: look at the network security group of the proxy, and at the service',
-  upstream_proxy_auth: 'the parent proxy refuses our credential: mend upstream.credentialsFile',
-  upstream_proxy_refused: 'the parent proxy refuses the target: ask who runs it',
-  response_invalid: 'the destination answered with what is no HTTP',
-  response_timeout: 'the destination took the request and did not answer it',
-  tls_name_missing: 'the client names no server in its TLS: if it may do that, end the rule in `tls off`',
-  tls_name_mismatch:
-    'the client asked for one name and spoke to another in the tunnel: find out which program does that',
-  not_tls: 'what went through the tunnel is no TLS: if it may be that, end the rule in `tls off`',
-  tls_timeout: 'the client opened a tunnel and sent nothing into it: look at the client',
-  internal_error: 'a fault of this proxy: its service log has the same id with the stack',
-};
+/** Reasons that rules and addresses decide: what to do depends on the line. */
+const decided: ReadonlySet<Reason> = new Set<Reason>([
+  'denied_by_rule',
+  'not_on_allowlist',
+  'azure_platform_address',
+  'address_forbidden',
+  'address_private',
+  'address_outside_ranges',
+]);
 
 /** Finds the remedy of a refused or failed line; the rules in force at the time are not asked for again. */
 export function remedyFor(refused: Refused): Remedy {
@@ -56,7 +36,7 @@ export function remedyFor(refused: Refused): Remedy {
   const explain = `\`lockdown-proxy explain ${explainable(refused)} --from ${question?.client.text ?? 'CLIENT'}\``;
   if (!isReason(reason)) return { rule: null, advice: `the line has no reason; ${explain} decides it anew` };
   if (hint !== null) return { rule: null, advice: hint };
-  if (advice[reason] !== undefined) return { rule: null, advice: advice[reason] };
+  if (!decided.has(reason)) return { rule: null, advice: answers[reason].remedy };
   if (reason === 'denied_by_rule') {
     const which = refused.ruleText === null ? 'it' : `"${refused.ruleText}" at ${refused.rule}`;
     return { rule: null, advice: `a deny always wins: take away or narrow ${which}` };
