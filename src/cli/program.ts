@@ -1,8 +1,9 @@
 /** The commands, their arguments and their usage, described once. Sole user of commander. */
 import process from 'node:process';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { runningCommands, tunnelsCommands } from './ask-running.ts';
 import { runCheck } from './check.ts';
+import { clientConfigCommands } from './client-config.ts';
 import { doctorCommand } from './doctor.ts';
 import { runExplain } from './run-explain.ts';
 import { findConfigFile } from './load-config.ts';
@@ -123,7 +124,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     });
   const describe = (parent: Command, { usage, description, options, run }: CommandDescription) => {
     const command = parent.command(usage).description(description);
-    for (const [flags, text] of options) command.option(flags, text);
+    for (const [flags, text] of options) {
+      const option = new Option(flags, text);
+      // `--no-proxy LIST` is an option of its own, not the negation of `--proxy`.
+      if (option.required) option.negate = false;
+      command.addOption(option);
+    }
     command.action(async () => {
       code = await run(shared(command), command.args, command.opts());
     });
@@ -134,6 +140,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   for (const command of logsCommands) describe(logs, command);
   describe(program, whyCommand);
   describe(program, doctorCommand);
+  const clientConfig = program
+    .command('client-config')
+    .description('what application VMs need to go through this proxy');
+  for (const command of clientConfigCommands) describe(clientConfig, command);
   for (const command of runningCommands) describe(program, command);
   const tunnels = program.command('tunnels').description('the tunnels that are open in the running proxy');
   for (const command of tunnelsCommands) describe(tunnels, command);

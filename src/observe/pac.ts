@@ -4,8 +4,9 @@ import type { Rule } from '../policy/rule.ts';
 /**
  * A PAC file that sends the hosts of the allow rules to `proxy` (`PROXY host:port`) and all else direct: what is off
  * the lists has no way out either way, and names of the own network need none. Rules by address or tag are not in it.
+ * `direct` are shell patterns of hosts that stay off the proxy whatever the rules say.
  */
-export function writePac(rules: Iterable<Rule>, proxy: string): string {
+export function writePac(rules: Iterable<Rule>, proxy: string, direct: readonly string[] = []): string {
   const shapes = new Set(
     [...rules].flatMap(({ deny, pattern }) => (deny || pattern.type !== 'host' ? [] : shapesOf(pattern.host))),
   );
@@ -13,6 +14,8 @@ export function writePac(rules: Iterable<Rule>, proxy: string): string {
   host = host.toLowerCase().replace(/\\.$/, '');
   if (isPlainHostName(host) || host === 'localhost' || shExpMatch(host, '*.local')) return 'DIRECT';
   if (host === '168.63.129.16' || host === '169.254.169.254') return 'DIRECT';
+  var direct = ${JSON.stringify(direct)};
+  for (var k = 0; k < direct.length; k++) if (shExpMatch(host, direct[k])) return 'DIRECT';
   var shapes = ${JSON.stringify([...shapes].sort(), null, 2).replaceAll('\n', '\n  ')};
   for (var i = 0; i < shapes.length; i++) if (shExpMatch(host, shapes[i])) return ${JSON.stringify(proxy)};
   return 'DIRECT';
