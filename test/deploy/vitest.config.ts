@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+import { TotalsReporter } from '../support/totals-reporter.ts';
+
+export default defineConfig({
+  test: {
+    name: 'deploy',
+    include: ['test/deploy/**/*.test.ts'],
+    // Roots are made and booted here: a file has the machine to itself.
+    fileParallelism: false,
+    testTimeout: 180_000,
+    hookTimeout: 600_000,
+    reporters: ['default', new TotalsReporter()],
+  },
+});
