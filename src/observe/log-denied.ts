@@ -36,7 +36,7 @@ interface Entry extends Counted {
 }
 
 /** Each keeps its latest line, which takes about a kilobyte. */
-const maxGroups = 20_000;
+const maxGroups = 12_000;
 
 /** Counts what it is given; the caller leaves out what is no refusal. */
 export function createDenied(): DeniedCounter {

@@ -7,6 +7,7 @@ import { changedKeys, keysForRestart } from '../config/config-diff.ts';
 import { ConfigError } from '../errors.ts';
 import type { Fault } from '../errors.ts';
 import { diffRules } from '../policy/rule-diff.ts';
+import type { Loosening } from '../policy/rule-diff.ts';
 
 /** A configuration as one reading of the disk found it. */
 export interface Reading {
@@ -132,7 +133,7 @@ export function createReloader(started: Reading, deps: ReloadDeps): Reloader {
       ...applied,
       rulesAdded: added.length,
       rulesRemoved: removed.length,
-      findings: next.loaded.findings,
+      findings: [...loosened.map(toWarning), ...next.loaded.findings],
     });
     log.info('reload_done', {
       cause,
@@ -146,8 +147,8 @@ export function createReloader(started: Reading, deps: ReloadDeps): Reloader {
       removed: removed.slice(0, maxNamed).map(({ text }) => text),
       closedTunnels: applied.closedTunnels,
     });
-    for (const { rule, message } of loosened) {
-      log.warn('reload_loosened', { place: `${rule.file}:${rule.line}` }, `the reload lets more through: ${message}`);
+    for (const finding of loosened.map(toWarning)) {
+      log.warn('reload_loosened', { place: `${finding.file}:${finding.line}` }, finding.message);
     }
     if (done.needsRestart.length > 0) {
       log.warn('reload_needs_restart', { keys: done.needsRestart }, 'these keys take effect at the next start alone');
@@ -194,4 +195,10 @@ function isSame(a: Reading, b: Reading): boolean {
 
 function placeOf({ file, line, column }: Fault): string {
   return `${file}:${line}:${column}`;
+}
+
+/** Its place is where the line stood: the file does not hold it any more. */
+function toWarning({ rule, message }: Loosening): Fault {
+  const { file, line } = rule;
+  return { file, line, column: 1, severity: 'warning', message: `the reload lets more through: ${message}` };
 }

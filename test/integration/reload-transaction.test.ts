@@ -51,6 +51,10 @@ test('a reload that takes away a deny or a clause warns with the line that stood
   proxy.signal('SIGHUP');
   const places = [0, 1, 2].map(async (index) => (await proxy.said('reload_loosened', index))['place']);
   expect(await Promise.all(places)).toEqual([2, 3, 4].map((line) => expect.stringMatching(`rules\\.txt:${line}$`)));
+  const { out } = await proxy.command('status');
+  expect(out).toMatch(
+    /rules\.txt:2:1: warning: the reload lets more through: `deny bad\.example\.com` refuses no more/,
+  );
 });
 
 test('keys that wait for a restart are named until they are as they were', async () => {

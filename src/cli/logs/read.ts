@@ -14,6 +14,7 @@ import { readLogs } from '../../observe/log-reader.ts';
 import type { LogRecord } from '../../observe/log-record.ts';
 import { OptionError } from '../explain.ts';
 import { thisMachine } from '../load-config.ts';
+import { createGarbageCollection } from './collect-garbage.ts';
 import { createProgress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import { plain, plural } from './terminal.ts';
@@ -58,7 +59,16 @@ export async function readRecords(
   const sources = await openSources(options);
   const isWatched = { isInteractive: process.stderr.isTTY ?? false };
   const progress = createProgress(sources, isWatched, options.say, options.now);
-  const reading = await readLogs(sources, { filter, onRecord, passOver, onProgress: progress.note });
+  const collect = createGarbageCollection();
+  const reading = await readLogs(sources, {
+    filter,
+    onRecord,
+    passOver,
+    onProgress(source, bytes) {
+      progress.note(source, bytes);
+      collect(source, bytes);
+    },
+  });
   progress.end();
   sayReading(reading, options);
   return reading;
