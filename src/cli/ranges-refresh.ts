@@ -27,6 +27,7 @@ export async function refreshCache(
   const outcome = await refreshRanges(
     {
       source: source.value,
+      parent: { upstream: loaded.config.upstream, credential: loaded.parentCredential },
       cloud,
       cacheDir,
       maxShrinkPercent,

@@ -20,7 +20,7 @@ export interface RangesDeps {
 
 /** `held` is what a feed before this one held, `onDocument` is told of each document that is to be in force from then on. */
 export function createConfiguredFeed(
-  { config, rules }: LoadedConfig,
+  { config, rules, parentCredential }: LoadedConfig,
   ranges: RangesDeps,
   log: RangesLog,
   held: HeldRanges | null,
@@ -34,6 +34,7 @@ export function createConfiguredFeed(
       cloud,
       ranges: config.ranges,
       source: source.value,
+      parent: { upstream: config.upstream, credential: parentCredential },
       ruleTags: tagsInRules(rules),
       listFolder: ranges.listFolder,
       endpoints: ranges.endpoints ?? rangeEndpoints(cloud),
@@ -44,7 +45,13 @@ export function createConfiguredFeed(
   );
 }
 
-/** What a feed is made by: as long as it is the same, the feed goes on. */
-export function feedKey({ config, rules }: LoadedConfig): string {
-  return JSON.stringify([config.cloud, config.ranges, [...tagsInRules(rules)].sort()]);
+/** What a feed is made by: as long as it is the same, the feed goes on. It may hold the parent's credential, a secret. */
+export function feedKey({ config, rules, parentCredential }: LoadedConfig): string {
+  return JSON.stringify([
+    config.cloud,
+    config.ranges,
+    config.upstream,
+    parentCredential,
+    [...tagsInRules(rules)].sort(),
+  ]);
 }

@@ -1,7 +1,11 @@
 /** A bounded GET for what the proxy itself fetches; nothing of a client ever comes through here. Sole user of undici. */
-import { Agent, errors, request } from 'undici';
+import { getCACertificates } from 'node:tls';
+import { Agent, Pool, ProxyAgent, buildConnector, errors, request } from 'undici';
 import type { Dispatcher } from 'undici';
+import { answers } from '../errors.ts';
 import { followRedirect, placeOf } from './http-redirect.ts';
+import type { ParentProxy } from './parent-proxy.ts';
+import { isAround } from './parent-proxy.ts';
 
 export interface GetOptions {
   readonly headers?: Readonly<Record<string, string>>;
@@ -11,6 +15,8 @@ export interface GetOptions {
   readonly maxBytes: number;
   /** How many redirects may be followed; none unless given. */
   readonly maxRedirects?: number;
+  /** The proxy to go through, but for the hosts that go around it; null or not given: direct. */
+  readonly parent?: ParentProxy | null;
 }
 
 export interface GetResponse {
@@ -21,14 +27,15 @@ export interface GetResponse {
   readonly url: string;
 }
 
-/** Gets a URL directly, past any proxy that the environment names. @throws Error that says in a line what failed */
+/** Gets a URL, past any proxy that the environment names. @throws Error that says in a line what failed */
 export async function httpGet(url: string, options: GetOptions): Promise<GetResponse> {
-  const dispatcher = createDispatcher(options);
   const signal = AbortSignal.timeout(options.timeoutMs);
   const visited = [url];
   try {
     for (;;) {
       const from = visited.at(-1) ?? url;
+      await using way = openWay(from, options);
+      const { dispatcher } = way;
       const response = await request(from, { dispatcher, headers: options.headers ?? {}, signal });
       const { statusCode: status, headers } = response;
       if (!isRedirect(status) || options.maxRedirects === undefined) {
@@ -41,14 +48,37 @@ export async function httpGet(url: string, options: GetOptions): Promise<GetResp
     }
   } catch (error) {
     throw new Error(`${placeOf(visited.at(-1) ?? url)}: ${describeFailure(error, options)}`, { cause: error });
-  } finally {
-    await dispatcher.destroy();
   }
 }
 
-/** The one way out. A parent proxy for the product's own fetches (`upstream.proxy`) is to be put in here. */
-function createDispatcher({ timeoutMs }: GetOptions): Dispatcher {
-  return new Agent({ connect: { timeout: timeoutMs } });
+/** The way to one URL: a redirect may lead from a host behind the parent to one around it, or back. */
+function openWay(url: string, { timeoutMs, parent = null }: GetOptions) {
+  const timeout = timeoutMs;
+  const dispatcher =
+    parent === null || isAround(parent, new URL(url).hostname)
+      ? new Agent({ connect: { timeout } })
+      : new ProxyAgent(throughParent(parent, timeout));
+  return { dispatcher, [Symbol.asyncDispose]: () => dispatcher.destroy() };
+}
+
+function throughParent(parent: ParentProxy, timeout: number): ProxyAgent.Options {
+  const { url, authorization, isTls, address } = parent;
+  const options: ProxyAgent.Options = {
+    uri: url,
+    ...(authorization === null ? {} : { token: authorization }),
+    requestTls: { timeout },
+    proxyTls: { timeout },
+  };
+  if (!isTls) return options;
+  // Trusted by the same authorities as where tunnels go through it.
+  const ca = [...getCACertificates('default'), ...getCACertificates('system')];
+  const connect: buildConnector.BuildOptions = { timeout, ca, minVersion: 'TLSv1.2' };
+  if (address === null) return { ...options, proxyTls: connect };
+  // The agent would send the address as a server name, which TLS has no room for (RFC 6066 3): a client of our own does not.
+  const secure = buildConnector(connect);
+  const clientFactory = (origin: URL) =>
+    new Pool(origin, { connect: ({ servername: _address, ...rest }, done) => secure(rest, done) });
+  return { ...options, clientFactory, proxyTunnel: true };
 }
 
 /** What follows by GET; 300 and 304 are answers of their own. */
@@ -73,8 +103,14 @@ export function one(value: string | string[] | undefined): string | null {
 }
 
 /** One line for an operator: what the system says, without the layers in between. */
-function describeFailure(error: unknown, { timeoutMs }: GetOptions): string {
+function describeFailure(error: unknown, { timeoutMs, parent = null }: GetOptions): string {
   if (!(error instanceof Error)) return 'the request failed';
+  // What undici says where a parent does not open the tunnel, or does not pass the request on.
+  const [status] = /(?<=^Proxy response \()\d{3}|407(?=\)$)/.exec(error.message) ?? [];
+  if (parent !== null && status !== undefined) {
+    const reason = status === '407' ? 'upstream_proxy_auth' : 'upstream_proxy_refused';
+    return `${parent.url} answered ${status} (${reason}): ${answers[reason].remedy}`;
+  }
   if (error.name === 'TimeoutError' || error instanceof errors.ConnectTimeoutError) {
     return `no whole answer within ${timeoutMs} ms`;
   }

@@ -1,6 +1,6 @@
 /** The parent proxy as one snapshot has it: where it is, what it is told of us, what goes around it. */
 import type { Address } from '../address/ip.ts';
-import { hostPort } from '../address/ip.ts';
+import { hostPort, parseAddress } from '../address/ip.ts';
 import { createPrefixSet } from '../address/prefix-set.ts';
 import type { Config } from '../config/config.ts';
 import type { ParentRoutes } from '../policy/parent-way.ts';
@@ -17,8 +17,14 @@ export interface ParentProxy extends ParentRoutes {
   readonly authorization: string | null;
 }
 
-/** Null where everything goes direct; `credential` is `user:password`. */
-export function createParentProxy(upstream: Config['upstream'], credential: string | null): ParentProxy | null {
+/** What a parent is made from. Plain data, so that a thread can be given it; `credential` is `user:password`, a secret. */
+export interface ParentSettings {
+  readonly upstream: Config['upstream'];
+  readonly credential: string | null;
+}
+
+/** Null where everything goes direct. */
+export function createParentProxy({ upstream, credential }: ParentSettings): ParentProxy | null {
   const { proxy, direct, resolve } = upstream;
   if (proxy === null) return null;
   const prefixes = createPrefixSet(direct.flatMap((entry) => (entry.type === 'prefix' ? [entry.prefix] : [])));
@@ -31,4 +37,10 @@ export function createParentProxy(upstream: Config['upstream'], credential: stri
     isDirectAddress: (address) => prefixes.has(address),
     resolvesAll: resolve === 'always',
   };
+}
+
+/** Whether what the proxy itself fetches from this host goes around the parent: by its name, or as an address by its prefix. */
+export function isAround(parent: ParentProxy, host: string): boolean {
+  const address = parseAddress(host.replace(/^\[|\]$/g, ''));
+  return address === null ? parent.isDirectHost(host.replace(/\.$/, '')) : parent.isDirectAddress(address);
 }

@@ -1,19 +1,18 @@
 /** The Service Tag Discovery API: the ranges as the Azure Resource Manager gives them to who has an identity there. */
 import { httpGet } from './http-get.ts';
 import { isAzureMachine, readIdentityToken, readMachinePlace } from './instance-metadata.ts';
-import type { FetchBudget, RangeEndpoints } from './range-endpoints.ts';
+import type { SourceDeps } from './range-sources.ts';
 
 /** The whole answer has a handful of pages. */
 const maxPages = 50;
 
 /**
  * Fetches every page with a token of this machine's managed identity (Microsoft: "Service Tags - List", 2025-05-01).
+ * The token comes from this machine's own metadata, which no proxy may stand before.
  * @throws Error that says in a line what failed and what would help
  */
-export async function fetchDiscoveryPages(
-  { arm, metadata, assetTagFile }: RangeEndpoints,
-  budget: FetchBudget,
-): Promise<readonly string[]> {
+export async function fetchDiscoveryPages({ endpoints, budget, parent }: SourceDeps): Promise<readonly string[]> {
+  const { arm, metadata, assetTagFile } = endpoints;
   if (!(await isAzureMachine(assetTagFile))) {
     throw new Error('this is no Azure machine, so there is no managed identity to ask with');
   }
@@ -29,7 +28,7 @@ export async function fetchDiscoveryPages(
     if (visited.size === maxPages) throw new Error(`more than ${maxPages} pages`);
     visited.add(next);
     const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
-    const { status, body } = await httpGet(next, { headers, timeoutMs: budget.timeoutMs, maxBytes: left });
+    const { status, body } = await httpGet(next, { headers, parent, timeoutMs: budget.timeoutMs, maxBytes: left });
     if (status !== 200) throw new Error(explainStatus(status));
     pages.push(body);
     left -= Buffer.byteLength(body);

@@ -12,6 +12,7 @@ import type { HeldRanges, RangesProvenance } from './range-cache.ts';
 import { cacheFile } from './range-cache.ts';
 import { createRefreshClock } from './range-clock.ts';
 import type { FetchBudget, RangeEndpoints } from './range-endpoints.ts';
+import type { ParentSettings } from './parent-proxy.ts';
 import { findRanges } from './ranges-held.ts';
 import type { RangesJob, RangesReport } from './ranges-offload.ts';
 import type { RefreshOutcome } from './ranges-refresh.ts';
@@ -27,6 +28,7 @@ export interface RangeFeedOptions {
   readonly cloud: Cloud;
   readonly ranges: Config['ranges'];
   readonly source: RangesSource;
+  readonly parent: ParentSettings;
   /** The tags that rules name, in lower case; with none the feed does nothing at all. */
   readonly ruleTags: ReadonlySet<string>;
   readonly listFolder: string;
@@ -136,11 +138,12 @@ export function createRangeFeed(options: RangeFeedOptions, deps: RangeFeedDeps):
     const wanted = [...ruleTags, ...backupTags];
     // The whole document would be copied on its way to the thread; the guards ask for the wanted tags alone.
     const known = held === null ? null : { ...held, document: onlyTags(held.document, wanted) };
-    const { source, endpoints, budget } = options;
+    const { source, parent, endpoints, budget } = options;
     const { maxShrinkPercent } = ranges;
     const request = {
       cloud,
       source,
+      parent,
       endpoints,
       budget,
       cacheDir,

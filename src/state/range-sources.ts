@@ -6,6 +6,7 @@ import type { Cloud } from '../config/config.ts';
 import { httpGet, one } from './http-get.ts';
 import { haveOneOwner, placeOf } from './http-redirect.ts';
 import { fetchDiscoveryPages } from './range-discovery.ts';
+import type { ParentProxy } from './parent-proxy.ts';
 import type { FetchBudget, RangeEndpoints } from './range-endpoints.ts';
 import { publishedClouds } from './range-endpoints.ts';
 
@@ -38,17 +39,19 @@ export interface SourceDeps {
   readonly cloud: Cloud;
   readonly endpoints: RangeEndpoints;
   readonly budget: FetchBudget;
+  /** What everything but the machine's metadata is fetched through; null: all goes direct. */
+  readonly parent: ParentProxy | null;
 }
 
 const maxRedirects = 5;
 
 /** The sources to be asked in turn until one gives ranges that can be taken. */
 export function listSources(source: RangesSource, deps: SourceDeps): readonly RangeSource[] {
-  const { endpoints, budget } = deps;
+  const { endpoints } = deps;
   const discovery: RangeSource = {
     name: 'discovery',
     get: async () => {
-      const texts = await fetchDiscoveryPages(endpoints, budget);
+      const texts = await fetchDiscoveryPages(deps);
       return { place: endpoints.arm, etag: null, texts, date: null };
     },
   };
@@ -56,16 +59,16 @@ export function listSources(source: RangesSource, deps: SourceDeps): readonly Ra
     case 'discovery':
       return [discovery];
     case 'url':
-      return [{ name: 'url', get: (held) => fetchUrl(source.url, held, budget) }];
+      return [{ name: 'url', get: (held) => fetchUrl(source.url, held, deps) }];
     case 'file':
-      return [{ name: 'file', get: () => readWhole(source.path, budget) }];
+      return [{ name: 'file', get: () => readWhole(source.path, deps.budget) }];
     case 'auto': {
       const { stableLink } = endpoints;
       return [
-        { name: 'download page', get: async (held) => fetchUrl(await findNewestLink(deps), held, budget) },
+        { name: 'download page', get: async (held) => fetchUrl(await findNewestLink(deps), held, deps) },
         ...(stableLink === null
           ? []
-          : [{ name: 'stable link' as const, get: (held: Held | null) => fetchUrl(stableLink, held, budget) }]),
+          : [{ name: 'stable link' as const, get: (held: Held | null) => fetchUrl(stableLink, held, deps) }]),
         discovery,
       ];
     }
@@ -74,11 +77,16 @@ export function listSources(source: RangesSource, deps: SourceDeps): readonly Ra
   }
 }
 
-async function fetchUrl(url: string, held: Held | null, budget: FetchBudget): Promise<Fetched | 'unchanged'> {
+async function fetchUrl(
+  url: string,
+  held: Held | null,
+  { budget, parent }: SourceDeps,
+): Promise<Fetched | 'unchanged'> {
   const place = placeOf(url);
   const etag = held?.place === place ? held.etag : null;
   const { status, headers, body } = await httpGet(url, {
     ...budget,
+    parent,
     maxRedirects,
     headers: { accept: '*/*', ...(etag === null ? {} : { 'if-none-match': etag }) },
   });
@@ -91,8 +99,8 @@ async function fetchUrl(url: string, held: Held | null, budget: FetchBudget): Pr
 }
 
 /** Reads the page and gives the newest dated link of the cloud; the page repeats each link, and may keep old ones. */
-async function findNewestLink({ cloud, endpoints, budget }: SourceDeps): Promise<string> {
-  const { status, body, url } = await httpGet(endpoints.downloadPage, { ...budget, maxRedirects });
+async function findNewestLink({ cloud, endpoints, budget, parent }: SourceDeps): Promise<string> {
+  const { status, body, url } = await httpGet(endpoints.downloadPage, { ...budget, parent, maxRedirects });
   if (status !== 200) throw new Error(`the page answered ${status}`);
   // The page carries its data as JSON too, where a slash may be written in other ways.
   const text = body.replaceAll(/\\u002f|\\\//gi, '/');

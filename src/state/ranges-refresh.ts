@@ -7,6 +7,8 @@ import { mergeDiscoveryPages } from '../policy/ranges/discovery.ts';
 import type { RangesDocument } from '../policy/ranges/document.ts';
 import { guardRanges } from '../policy/ranges/guard.ts';
 import { parseRangesDocument } from '../policy/ranges/parse.ts';
+import type { ParentSettings } from './parent-proxy.ts';
+import { createParentProxy } from './parent-proxy.ts';
 import type { SourceFailure } from './range-attempt.ts';
 import { readAttempt, writeAttempt } from './range-attempt.ts';
 import type { HeldRanges, RangesProvenance } from './range-cache.ts';
@@ -18,6 +20,7 @@ import { listSources } from './range-sources.ts';
 /** Plain data: a thread is given it as it is. */
 export interface RefreshRequest {
   readonly source: RangesSource;
+  readonly parent: ParentSettings;
   readonly cloud: Cloud;
   readonly cacheDir: string;
   readonly wantedTags: readonly string[];
@@ -53,7 +56,8 @@ export type RefreshOutcome = Tried &
 export async function refreshRanges(request: RefreshRequest, now: Date): Promise<RefreshOutcome> {
   const { cloud, cacheDir, held } = request;
   const failures: SourceFailure[] = [];
-  for (const source of listSources(request.source, request)) {
+  const parent = createParentProxy(request.parent);
+  for (const source of listSources(request.source, { ...request, parent })) {
     const taken = await take(source, request, now).catch((error: Error) => ({
       ok: false as const,
       message: error.message,

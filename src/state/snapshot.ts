@@ -42,7 +42,7 @@ export function createSnapshot(
     config,
     users: loaded.users,
     hasCertificateUsers: config.listen.some(({ tls }) => tls !== null && tls.clientCa !== null),
-    parent: createParentProxy(config.upstream, loaded.parentCredential),
+    parent: createParentProxy({ upstream: config.upstream, credential: loaded.parentCredential }),
     requiredFrom: createPrefixSet(config.auth.requiredFrom),
     policy: createPolicy({
       rules: loaded.rules,

@@ -23,6 +23,10 @@ export interface RangedProxyOptions {
   readonly ranges?: string;
   /** Embedded prefixes by tag; loopback, which no feed may hold, is what a test can dial. */
   readonly embedded?: Readonly<Record<string, readonly string[]>>;
+  /** More of the configuration, whole lines. */
+  readonly config?: string;
+  /** More files beside it, by name. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly budgetMs?: number;
   readonly folder?: TempFolder;
 }
@@ -33,8 +37,9 @@ export async function startRangedProxy(options: RangedProxyOptions): Promise<Ran
   const publisher = await createRangesPublisher(`${folder.path}/asset-tag`);
   folder.write('ranges/public.txt', compactRanges(options.embedded ?? { Storage: ['127.0.0.0/8'] }));
   const proxy = await startProxy({
-    config: `${plainLoopback}ranges: { ${options.ranges ?? ''} cacheDir: "${folder.path}/cache" }`,
+    config: `${plainLoopback}ranges: { ${options.ranges ?? ''} cacheDir: "${folder.path}/cache" }\n${options.config ?? ''}`,
     rules: options.rules,
+    files: options.files ?? {},
     ranges: {
       listFolder: folder.path,
       endpoints: publisher.endpoints,

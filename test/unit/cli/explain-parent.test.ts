@@ -32,7 +32,7 @@ function ask(
     {
       policy: policyOf([...rules, ...(options.rules ?? [])]),
       machine: machineOf(),
-      parent: createParentProxy(upstream, null),
+      parent: createParentProxy({ upstream, credential: null }),
       resolve: (host) => Promise.resolve([address(host.startsWith('far') ? '20.2.2.2' : '20.1.2.3')]),
     },
   );

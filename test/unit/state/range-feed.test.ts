@@ -9,6 +9,7 @@ import { createRangeFeed } from '../../../src/state/range-feed.ts';
 import type { RangesJob, RangesReport } from '../../../src/state/ranges-offload.ts';
 import type { RefreshOutcome } from '../../../src/state/ranges-refresh.ts';
 import { compactRanges, serviceTagsJson } from '../../support/ranges-publisher.ts';
+import { noParent } from '../../support/ranges-request.ts';
 import { createTempFolder } from '../../support/temp-folder.ts';
 import type { TempFolder } from '../../support/temp-folder.ts';
 
@@ -50,6 +51,7 @@ function createFeed(
         resolveNames: [],
       },
       source: { type: 'auto' },
+      parent: noParent,
       ruleTags: new Set(options.rules ?? ['storage']),
       listFolder: folder.path,
       endpoints: rangeEndpoints('public'),
