@@ -14,7 +14,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { Rule } from '../policy/rule.ts';
 import type { Dialled } from '../policy/server-name.ts';
 import { wantsServerName } from '../policy/server-name.ts';
-import { missesUser } from '../policy/users-challenge.ts';
+import { missesUser, missesUserFor } from '../policy/users-challenge.ts';
 import { isForwardable } from '../proxy/forward.ts';
 
 /** What is asked about. */
@@ -107,9 +107,7 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
   const described = { ...asked, target: target.text, path: question.path };
 
   if (question.user === null && (deps.requiredFrom?.has(client) === true || missesUser(policy, question))) {
-    const phrase = 'Proxy Authentication Required: send Basic credentials';
-    const advice = 'the client has to sign in; `--user NAME` explains the target for one that does';
-    return refused(described, { ...refuse('credentials_missing'), phrase }, { advice });
+    return refused(described, challenged, { advice: adviceToSignIn });
   }
 
   const pending = decideTarget(policy, question);
@@ -142,6 +140,10 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
     return { ...refused(described, failure, { advice }), verdict: 'error' };
   }
   const decision = judgeAddresses(policy, question, pending, addresses, machine);
+  if (missesUserFor(policy, question, decision, machine)) {
+    const judged = decision.judged.map((entry) => describe(entry, policy));
+    return { ...refused(described, challenged, { advice: adviceToSignIn }), addresses: judged };
+  }
   if (decision.verdict === 'refuse') return explainRefusal(described, question, decision, decision.judged, policy);
   const [first] = decision.addresses;
   const goesAround = addressesAround(parent, question, decision.addresses).length > 0;
@@ -153,6 +155,12 @@ export async function explain(options: ExplainOptions, deps: ExplainDeps): Promi
   };
   return relaxed(allowed, question, decision.wouldDeny, decision.judged);
 }
+
+const challenged: Refusal = {
+  ...refuse('credentials_missing'),
+  phrase: 'Proxy Authentication Required: send Basic credentials',
+};
+const adviceToSignIn = 'the client has to sign in; `--user NAME` explains the target for one that does';
 
 /** What lets a target pass, and what its tunnel has to carry. */
 function allowedBy({ kind, target }: Question, policy: Policy, dialled: Dialled | null) {

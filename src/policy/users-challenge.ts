@@ -1,8 +1,8 @@
 /** When a client that sent no credentials is to be asked for some, and what to change where it never will. */
 import type { Address, Prefix } from '../address/ip.ts';
 import { addressFromWords, formatPrefix, prefixContains } from '../address/ip.ts';
-import type { Question } from './decide.ts';
-import { decideTarget } from './decide.ts';
+import type { AddressDecision, Machine, Question } from './decide.ts';
+import { decideTarget, judgeAddresses } from './decide.ts';
 import { fits } from './fits.ts';
 import type { Policy } from './policy.ts';
 
@@ -11,15 +11,45 @@ import type { Policy } from './policy.ts';
  * count as such a rule: a client that can sign in is to do so, or its log would never know who it was.
  */
 export function missesUser(policy: Policy, question: Question): boolean {
+  if (awaitedUsers(policy, question).length === 0) return false;
+  const decision = decideTarget(policy, { ...question, user: null });
+  return (decision.verdict === 'refuse' ? decision.reason : decision.wouldDeny) === 'not_on_allowlist';
+}
+
+/**
+ * The same once the addresses are known: none of them lies where the rules for everybody allow it, and one would pass for
+ * a user that some rule names.
+ */
+export function missesUserFor(
+  policy: Policy,
+  question: Question,
+  decision: AddressDecision,
+  machine: Machine,
+): boolean {
+  const reason = decision.verdict === 'refuse' ? decision.reason : decision.wouldDeny;
+  if (question.user !== null || reason !== 'address_outside_ranges') return false;
+  const addresses = decision.judged.map(({ address }) => address);
+  return awaitedUsers(policy, question).some((user) => {
+    const signedIn = { ...question, user };
+    const pending = decideTarget(policy, signedIn);
+    if (pending.verdict === 'refuse') return false;
+    const { verdict, wouldDeny } = {
+      wouldDeny: null,
+      ...judgeAddresses(policy, signedIn, pending, addresses, machine),
+    };
+    return verdict === 'allow' && wouldDeny === null;
+  });
+}
+
+/** The users whom rules about this target name. */
+function awaitedUsers(policy: Policy, question: Question): readonly string[] {
   const { host, port, address } = question.target;
   const byName = address ? policy.allow.forAddress(address) : policy.allow.forHost(host);
   const byAddress = address || !policy.isResolvable(host) ? [] : policy.allow.forAddressOnPort(port);
-  const isAwaited = [...byName, ...byAddress].some((rule) => {
-    return rule.users?.some((user) => fits(rule, { ...question, user })) ?? false;
-  });
-  if (!isAwaited) return false;
-  const decision = decideTarget(policy, { ...question, user: null });
-  return (decision.verdict === 'refuse' ? decision.reason : decision.wouldDeny) === 'not_on_allowlist';
+  const named = [...byName, ...byAddress].flatMap(
+    (rule) => rule.users?.filter((user) => fits(rule, { ...question, user })) ?? [],
+  );
+  return [...new Set(named)];
 }
 
 /** The bits of the subnet that is taken for a client's: Azure's usual ones. */

@@ -79,13 +79,19 @@ export async function authenticate(
 
 /** A client certificate counts as credentials; without one they are asked for where only they are missing. */
 function withoutCredentials(exchange: Exchange, question: Question, sender: Sender): string | null {
-  const { record, snapshot, client } = exchange;
+  const { snapshot, client } = exchange;
   const { users, hasCertificateUsers, requiredFrom, policy } = snapshot;
   if (question.user !== null || (!users && !hasCertificateUsers)) return question.user;
   const isRequired = requiredFrom.has(client);
   if (!isRequired && !missesUser(policy, question)) return null;
-  if (cannotAuthenticate(exchange, sender)) record.hint = remedyFor(exchange, isRequired);
-  throw challenge(exchange, 'missing', users ? 'send Basic credentials' : 'show a client certificate');
+  throw challengeMissing(exchange, sender, isRequired);
+}
+
+/** The 407 for a client that said nothing of who it is, although it is required to or some rule would let its user out. */
+export function challengeMissing(exchange: Exchange, sender: Sender, isRequired: boolean): ProxyError {
+  if (cannotAuthenticate(exchange, sender)) exchange.record.hint = remedyFor(exchange, isRequired);
+  const { users } = exchange.snapshot;
+  return challenge(exchange, 'missing', users ? 'send Basic credentials' : 'show a client certificate');
 }
 
 /** The 407 with its challenge (RFC 9110 section 11.7.1, RFC 7617 section 2.1), noted in the record. */

@@ -4,11 +4,13 @@ import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import type { AddressDecision, Machine, Pending, Question, Refusal } from '../policy/decide.ts';
 import { decideTarget, judgeAddresses } from '../policy/decide.ts';
+import { missesUserFor } from '../policy/users-challenge.ts';
 import { addressesAround, judgeByName } from '../policy/parent-way.ts';
 import type { Rule } from '../policy/rule.ts';
 import type { Dialled } from '../policy/server-name.ts';
 import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { Sender } from './authenticate.ts';
+import { challengeMissing } from './authenticate.ts';
 import { dial } from './dial.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParentDeps } from './parent.ts';
@@ -54,7 +56,7 @@ export async function reach(
     });
   }
 
-  const { addresses } = await judge(exchange, question, pending, deps);
+  const { addresses } = await judge(exchange, question, pending, sender, deps);
   const around = addressesAround(parent, question, addresses);
   const { port } = question.target;
   return connect(exchange, async () => {
@@ -70,11 +72,12 @@ export async function reach(
   });
 }
 
-/** Looks a host up and judges every address. @throws the refusal, `dns_failed` or `dns_timeout` */
+/** Looks a host up and judges every address. @throws the refusal, `credentials_missing`, `dns_failed` or `dns_timeout` */
 async function judge(
   exchange: Exchange,
   question: Question,
   pending: Pending,
+  sender: Sender,
   deps: ReachDeps,
 ): Promise<Extract<AddressDecision, { verdict: 'allow' }>> {
   const { record, snapshot, signal } = exchange;
@@ -92,6 +95,7 @@ async function judge(
   }
 
   const decision = judgeAddresses(policy, question, pending, addresses, deps.machine);
+  if (missesUserFor(policy, question, decision, deps.machine)) throw challengeMissing(exchange, sender, false);
   if (decision.verdict === 'refuse') throw refusal(exchange, decision);
   if (decision.wouldDeny) noteWouldDeny(exchange, decision.wouldDeny);
   noteRule(exchange, decision.addresses[0]?.rule ?? null);

@@ -1,6 +1,7 @@
 /** Who has to say who it is: required clients, rules for users, and everybody who says so unasked. */
 import { describe, expect, it } from 'vitest';
 import { answerWith, createDestination, echo } from '../support/destination.ts';
+import { createDnsServer } from '../support/dns-server.ts';
 import { startProxy } from '../support/proxy.ts';
 import { connectRaw, parseMessage } from '../support/raw-client.ts';
 import { admitLoopback, plainLoopback, readAnswer } from '../support/tunnel.ts';
@@ -185,4 +186,27 @@ it('.NET’s order: a bare CONNECT is challenged, and the answer to the challeng
   expect(await proxy.record(0)).toMatchObject({ verdict: 'challenge', authFailure: 'missing' });
   expect(await proxy.record(1)).toMatchObject({ verdict: 'allow', user: 'ann', authFailure: null });
   expect(proxy.said).toEqual([]);
+});
+
+it('a name whose addresses only a user may reach is challenged once they are known, and passes for the user', async () => {
+  await using dns = await createDnsServer();
+  await using destination = await createDestination(echo);
+  const name = 'account.blob.core.windows.net';
+  dns.set(name, 'A', ['127.0.0.1']);
+  dns.set(name, 'AAAA', []);
+  await using proxy = await startProxy({
+    config: `${plainLoopback}auth: {usersFile: ./users}\n`,
+    rules: [`ip:127.9.0.0/16:${destination.port}`, `https://${name}:${destination.port} user ann`],
+    resolver: { servers: [dns.server], hostsFile: '/nonexistent' },
+    users,
+  });
+  const request = (fields: string) => `CONNECT ${name}:${destination.port} HTTP/1.1\r\n${fields}\r\n`;
+  await using stranger = await connectRaw(proxy.port);
+  await stranger.write(request(''));
+  expect((await readAnswer(stranger)).startLine).toBe(missing);
+  expect(await proxy.record()).toMatchObject({ verdict: 'challenge', reason: 'credentials_missing', address: null });
+  expect(destination.connections).toEqual([]);
+  await using ann = await connectRaw(proxy.port);
+  await ann.write(request(signedIn('ann')));
+  expect((await readAnswer(ann)).status).toBe(200);
 });

@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { explain } from '../../../src/cli/explain.ts';
 import { address, machineOf, policyOf, prefixes } from '../../support/policy.ts';
 
-const rules = ['u.example user ann', 'open.example', 'deny d.example', 'd.example user ann'];
+const rules = [
+  'u.example user ann',
+  'open.example',
+  'deny d.example',
+  'd.example user ann',
+  'w.example within ip:40.0.0.0/8',
+  'w.example user ann',
+];
 
 const ask = (target: string, user: string | null, requiredFrom: readonly string[] = []) =>
   explain(
@@ -33,6 +40,8 @@ describe('a target is', () => {
     ['for everybody', 'open.example:443', null, [], { verdict: 'allow', reason: null }],
     ['challenged where the client has to sign in', 'open.example:443', null, ['10.1.0.0/16'], challenged],
     ['challenged there whatever it is', 'other.example:443', null, ['10.1.0.0/16'], challenged],
+    ['challenged where its addresses are for users alone', 'w.example:443', null, [], challenged],
+    ['for its user wherever it leads', 'w.example:443', 'ann', [], { verdict: 'allow', reason: null }],
     ['for a client that signed in', 'open.example:443', 'bob', ['10.1.0.0/16'], { verdict: 'allow', reason: null }],
     ['denied before anybody is asked who it is', 'd.example:443', null, [], { reason: 'denied_by_rule' }],
   ])('%s', async (_name, target, user, requiredFrom, expected) => {

@@ -1,8 +1,9 @@
 /** Whom a proxy with users asks for credentials although nothing requires them, and how a client is let off. */
 import { describe, expect, it } from 'vitest';
-import { exemptionLine, missesUser } from '../../../src/policy/users-challenge.ts';
+import { exemptionLine, missesUser, missesUserFor } from '../../../src/policy/users-challenge.ts';
 import { parsePrefix } from '../../../src/address/ip.ts';
-import { address, ask, policyOf } from '../../support/policy.ts';
+import { decideTarget, judgeAddresses } from '../../../src/policy/decide.ts';
+import { address, ask, machineOf, policyOf } from '../../support/policy.ts';
 
 describe('a client without credentials is asked for some where only a user is missing', () => {
   it.each([
@@ -29,6 +30,40 @@ describe('a client without credentials is asked for some where only a user is mi
   it('in report mode as well, which is no rule', () => {
     expect(missesUser(policyOf(['h.example user ann'], { mode: 'report' }), ask('h.example:443'))).toBe(true);
     expect(missesUser(policyOf(['h.example'], { mode: 'report' }), ask('other.example:443'))).toBe(false);
+  });
+});
+
+describe('a client without credentials is asked for some once its target has been looked up', () => {
+  const host = 'a.blob.core.windows.net';
+  const [inside, outside, own] = ['20.1.2.3', '40.1.2.3', '10.0.0.7'];
+  it.each([
+    [
+      'the addresses lie outside the tag, a rule names it for a user',
+      ['tag:Storage', `${host} user ann`],
+      [outside],
+      true,
+    ],
+    ['an address lies inside', ['tag:Storage', `${host} user ann`], [outside, inside], false],
+    ['no rule is for a user', ['tag:Storage'], [outside], false],
+    [
+      'the rule for a user wants the same ranges',
+      ['tag:Storage', `${host} within tag:Storage user ann`],
+      [outside],
+      false,
+    ],
+    ['the rule for a user wants others', [`${host} within tag:Storage`, 'ip:40.0.0.0/8 user ann'], [outside], true],
+    ['a deny stands against the user too', ['tag:Storage', `${host} user ann`, 'deny ip:40.0.0.0/8'], [outside], false],
+    ['the address is private', ['tag:Storage', `${host} user ann`], [own], false],
+  ])('%s', (_name, rules, addresses, isAsked) => {
+    for (const mode of ['enforce', 'report'] as const) {
+      const policy = policyOf(rules, { mode, tags: { storage: ['20.0.0.0/8'] } });
+      const question = ask(`${host}:443`);
+      const pending = decideTarget(policy, question);
+      if (pending.verdict === 'refuse') throw new Error(pending.reason);
+      const decision = judgeAddresses(policy, question, pending, addresses.map(address), machineOf());
+      expect(missesUserFor(policy, question, decision, machineOf())).toBe(isAsked);
+      expect(missesUserFor(policy, { ...question, user: 'bob' }, decision, machineOf())).toBe(false);
+    }
   });
 });
 
