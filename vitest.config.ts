@@ -12,6 +12,7 @@ export default defineConfig({
   test: {
     // Most of a test's time is waiting for sockets and processes, so more run than there are cores.
     maxWorkers: 3,
+    globalSetup: ['test/support/check-output.ts'],
     reporters: ['default', new TotalsReporter()],
     projects: [
       project('unit', ['unit', 'property']),

@@ -6,10 +6,9 @@ import { expect, it } from 'vitest';
 import { connectRaw } from '../support/raw-client.ts';
 import { runProxy } from '../support/running-proxy.ts';
 import { createTempFolder } from '../support/temp-folder.ts';
-import { basic, passwords, userLines } from '../support/users.ts';
+import { basic, guess as guessed, passwords, userLines } from '../support/users.ts';
 
 const main = join(resolve(import.meta.dirname, '../..'), 'src/main.ts');
-const guessed = 'hunter2-guessed';
 const token = (text: string): string => Buffer.from(text).toString('base64');
 
 /** Requests that carry a secret, as they come and as they should not. */

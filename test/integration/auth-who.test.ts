@@ -5,7 +5,7 @@ import { createDnsServer } from '../support/dns-server.ts';
 import { startProxy } from '../support/proxy.ts';
 import { connectRaw, parseMessage } from '../support/raw-client.ts';
 import { admitLoopback, plainLoopback, readAnswer } from '../support/tunnel.ts';
-import { basic, passwords, signedIn, userLines } from '../support/users.ts';
+import { basic, guess, passwords, signedIn, userLines } from '../support/users.ts';
 
 const users = userLines;
 /** Half of loopback has to sign in. */
@@ -13,7 +13,7 @@ const auth = 'auth: {usersFile: ./users, requiredFrom: ["127.0.2.0/23"]}\n';
 const free = '127.0.1.4';
 const required = '127.0.2.4';
 const missing = 'HTTP/1.1 407 Proxy Authentication Required: send Basic credentials';
-const wrong = `Proxy-Authorization: ${basic('ann', 'wrong')}\r\n`;
+const wrong = `Proxy-Authorization: ${basic('ann', guess)}\r\n`;
 
 /** Opens a tunnel to an echoing destination that this rule is about; gives the status line and the log line. */
 async function connectFrom(localAddress: string, fields: string, clauses: string) {

@@ -7,6 +7,7 @@ export default defineConfig({
     include: ['test/interop/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 60_000,
+    globalSetup: ['test/support/check-output.ts'],
     reporters: ['default', new TotalsReporter()],
   },
 });

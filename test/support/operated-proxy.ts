@@ -3,6 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { askProxy } from '../../src/observe/control-ask.ts';
+import { keepOutput } from './output.ts';
 import { createTempFolder } from './temp-folder.ts';
 import type { TempFolder } from './temp-folder.ts';
 
@@ -80,8 +81,11 @@ export async function operateProxy(options: OperatedOptions = {}): Promise<Opera
       for (const check of waiting) check();
     });
   };
-  collect(child.stdout, lines.out, () => {});
-  collect(child.stderr, lines.err, (text) => (errors += text));
+  collect(child.stdout, lines.out, keepOutput);
+  collect(child.stderr, lines.err, (text) => {
+    keepOutput(text);
+    errors += text;
+  });
   const line = (find: () => LogLine | undefined): Promise<LogLine> =>
     new Promise((done, fail) => {
       const check = (): void => {
@@ -106,10 +110,15 @@ export async function operateProxy(options: OperatedOptions = {}): Promise<Opera
     said,
     record: (index = 0) => line(() => lines.out[index]),
     signal: (signal) => void child.kill(signal),
-    ask: (command, ...args) => askProxy(join(folder.path, 'control.sock'), command, args),
+    async ask(command, ...args) {
+      const answer = await askProxy(join(folder.path, 'control.sock'), command, args);
+      keepOutput(JSON.stringify(answer));
+      return answer;
+    },
     command: (...args) =>
       new Promise((done) => {
         execFile(process.execPath, [...programArgs, '--config', file, ...args], { env }, (error, out, told) => {
+          keepOutput(out + told);
           done({ code: error === null ? 0 : Number(error.code), out, told });
         });
       }),

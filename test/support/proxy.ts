@@ -2,11 +2,15 @@
 import { startApp } from '../../src/app.ts';
 import type { App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { accessFields, accessLevel } from '../../src/observe/access-log.ts';
+import { createLineFormatter } from '../../src/observe/logger.ts';
+import { squidLine } from '../../src/observe/squid-line.ts';
 import type { ExchangeRecord } from '../../src/proxy/exchange.ts';
 import type { ParentConnectDeps } from '../../src/proxy/parent-connect.ts';
 import type { ResolverDeps } from '../../src/proxy/resolve.ts';
 import type { RangesDeps } from '../../src/state/configured-feed.ts';
 import { createMachine } from '../../src/state/machine.ts';
+import { keepOutput } from './output.ts';
 
 export interface TestProxy extends AsyncDisposable {
   readonly app: App;
@@ -63,18 +67,23 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
     cloud: 'public',
     networks: () => [],
   });
+  const formatLine = createLineFormatter();
   const records: ExchangeRecord[] = [];
   const opened: ExchangeRecord[] = [];
   const said: { level: string; event: string; fields: Record<string, unknown> }[] = [];
   const waiting: { index: number; resolve: (record: ExchangeRecord) => void }[] = [];
   const say =
     (level: string) =>
-    (event: string, fields: Record<string, unknown> = {}) =>
-      void said.push({ level, event, fields });
+    (event: string, fields: Record<string, unknown> = {}) => {
+      keepOutput(JSON.stringify({ event, ...fields }));
+      said.push({ level, event, fields });
+    };
   const app = await startApp(loaded, {
     accessLog: {
       dropped: 0,
       write(event, record) {
+        keepOutput(formatLine(accessLevel(record), accessFields(event, record, 0)));
+        keepOutput(squidLine(record));
         if (event === 'tunnel-open') {
           opened.push({ ...record });
           return;
@@ -102,6 +111,17 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
       const found = records[index];
       return found ? Promise.resolve(found) : new Promise((resolve) => waiting.push({ index, resolve }));
     },
-    [Symbol.asyncDispose]: () => app.stop(0),
+    async [Symbol.asyncDispose]() {
+      keepOutput(await metricsOf(app));
+      await app.stop(0);
+    },
   };
+}
+
+/** What a Prometheus server would read; nothing where the test has stopped the proxy already. */
+function metricsOf({ admin }: App): Promise<string> {
+  return fetch(`http://${admin.address}:${admin.port}/metrics`).then(
+    (response) => response.text(),
+    () => '',
+  );
 }

@@ -1,6 +1,7 @@
 /** A client that says exactly the bytes it is told, for requests that no HTTP library would send. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { keepOutput } from './output.ts';
 import { createWire } from './wire.ts';
 import type { Wire } from './wire.ts';
 
@@ -11,6 +12,8 @@ export async function connectRaw(
 ): Promise<Wire> {
   const { host = '127.0.0.1', localAddress } = options;
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, ...(localAddress && { localAddress }) });
+  // Refusals explain themselves; what a destination sends comes behind them.
+  socket.once('data', keepOutput);
   await once(socket, 'connect');
   return createWire(socket);
 }

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
+import { keepOutput } from './output.ts';
 import { createTempFolder } from './temp-folder.ts';
 
 export interface RunningProxy extends AsyncDisposable {
@@ -37,9 +38,13 @@ export async function runProxy(config: string, rules: readonly string[]): Promis
   const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
   let output = '';
   let errors = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    keepOutput(text);
+    output += text;
+  });
   const started = Promise.withResolvers<number>();
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    keepOutput(text);
     errors += text;
     const port = /"listen":\["127\.0\.0\.1:(\d+)"\]/.exec(errors)?.[1];
     if (port !== undefined) started.resolve(Number(port));

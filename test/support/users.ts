@@ -10,6 +10,9 @@ const hashes: Readonly<Record<string, string>> = {
 /** What each user's password is; `bob` has a colon and a blank in it. */
 export const passwords = { ann: 'annie-pass', bob: 'b:o b', zoé: 'pässword€' } as const;
 
+/** A password that no user has. */
+export const guess = 'hunter2-guessed';
+
 /** The users file of all three. */
 export const userLines: readonly string[] = Object.entries(hashes).map(([name, stored]) => `${name}:${stored}`);
 

@@ -4,7 +4,7 @@ import { createDestination, silent } from '../support/destination.ts';
 import { startProxy } from '../support/proxy.ts';
 import { connectRaw, parseMessage } from '../support/raw-client.ts';
 import { plainLoopback } from '../support/tunnel.ts';
-import { basic, passwords, signedIn, userLines } from '../support/users.ts';
+import { basic, guess, passwords, signedIn, userLines } from '../support/users.ts';
 
 const config = `${plainLoopback}auth: {usersFile: ./users, realm: 'say "who"'}\n`;
 const base64 = (text: string | Uint8Array): string => Buffer.from(text as string).toString('base64');
@@ -84,10 +84,10 @@ describe.each(kinds)('$kind', ({ head }) => {
   );
 
   it.each([
-    ['a wrong password', basic('ann', 'wrong'), 'ann', 'wrong password'],
-    ['an unknown user', basic('eve', 'wrong'), 'eve', 'no such user in /test/users'],
+    ['a wrong password', basic('ann', guess), 'ann', 'wrong password'],
+    ['an unknown user', basic('eve', guess), 'eve', 'no such user in /test/users'],
     ['a name in another case', basic('Ann', passwords.ann), 'Ann', 'no such user in /test/users'],
-    ['no name', basic('', 'wrong'), null, 'no such user in /test/users'],
+    ['no name', basic('', guess), null, 'no such user in /test/users'],
     ['a password cut at its colon', basic('bob', 'b'), 'bob', 'wrong password'],
   ])('%s is answered with 407, and the log alone knows which it was', async (_name, value, user, hint) => {
     const { answer, record, connections } = await ask(`Proxy-Authorization: ${value}\r\n`);
