@@ -10,17 +10,10 @@ import { createRepeatSummary } from './observe/repeat-summary.ts';
 import { createSelfReport } from './observe/self-report.ts';
 import type { SelfReport } from './observe/self-report.ts';
 import type { ServiceLog } from './observe/service-log.ts';
-import { createExchangeRegistry } from './proxy/exchange.ts';
-import { probeLargeReads } from './proxy/large-reads-probe.ts';
-import { createLargeReads } from './proxy/large-reads.ts';
-import type { LiveTunnels } from './proxy/live-tunnels.ts';
-import { createLiveTunnels } from './proxy/live-tunnels.ts';
-import type { ResolverDeps } from './proxy/resolve.ts';
-import { createResolve } from './proxy/resolve.ts';
-import { productName } from './proxy/respond.ts';
+import type { ExchangeRecord } from './proxy/exchange.ts';
 import type { ParentConnectDeps } from './proxy/parent-connect.ts';
-import { createConnectParent } from './proxy/parent-connect.ts';
-import { createProxyServer } from './proxy/server.ts';
+import type { ResolverDeps } from './proxy/resolve.ts';
+import { productName } from './proxy/respond.ts';
 import { createConfiguredFeed, feedKey } from './state/configured-feed.ts';
 import type { RangesDeps } from './state/configured-feed.ts';
 import { createHashPool } from './state/hash-pool.ts';
@@ -33,9 +26,18 @@ import { createSnapshot } from './state/snapshot.ts';
 import type { Snapshot } from './state/snapshot.ts';
 import { createThrottle } from './state/throttle.ts';
 import { createVerifier } from './state/verify.ts';
+import type { Refusal } from './workers/calls.ts';
+import { refusalOf } from './workers/calls.ts';
+import type { Crew } from './workers/crew.ts';
+import { createCrewOfOne } from './workers/crew.ts';
+import { createPool } from './workers/pool.ts';
+import { createServing } from './workers/serving.ts';
+import { canShareSockets } from './workers/shared-socket.ts';
 
 export interface AppDeps {
-  readonly accessLog: Pick<AccessLog, 'write' | 'dropped'>;
+  readonly accessLog: Pick<AccessLog, 'write' | 'relay' | 'dropped'>;
+  /** The file that several processes may append lines of the access log to; unless given one process writes them all. */
+  readonly accessFile?: string | null;
   readonly serviceLog: Pick<ServiceLog, 'info' | 'warn' | 'error'>;
   readonly machine: LiveMachine;
   readonly resolver?: ResolverDeps;
@@ -61,24 +63,32 @@ export interface App {
   readonly snapshot: () => Snapshot;
   /** Null where the proxy was started without. */
   readonly ranges: Pick<RangeFeed, 'refresh' | 'status'> | null;
-  /** The tunnels that flow. */
-  readonly tunnels: Pick<LiveTunnels, 'list' | 'close'>;
+  /** The tunnels that flow: what is known of each, and how to close one by its id. */
+  readonly tunnels: {
+    list(): Promise<readonly ExchangeRecord[]>;
+    close(id: string): Promise<boolean>;
+  };
+  /** The processes that serve. */
+  readonly workers: Crew['workers'];
   /** Whether a stop was asked for: nothing more should be sent here. */
   readonly isDraining: boolean;
   /**
    * Puts another configuration in force for exchanges that open from now on, and closes tunnels that it refuses; ranges
-   * and what is known of sign-ins stay. @throws where it cannot be built, with nothing changed
+   * and what is known of sign-ins stay. Resolves when it holds everywhere, and rejects where it cannot be built, with
+   * nothing changed.
    */
-  replace(loaded: LoadedConfig): Applied;
+  replace(loaded: LoadedConfig): Promise<Applied>;
+  /** Goes on in new log files where processes of their own write to them. */
+  reopenLogs(): void;
   /**
    * Accepts for `graceMs` milliseconds more, then gives open exchanges `deadlineMs` milliseconds to end, then ends them;
    * each gets its log line.
    */
   stop(deadlineMs: number, graceMs?: number): Promise<void>;
+  /** Leaves no process behind when this one ends without having stopped. */
+  abandon(): void;
 }
 
-/** How long ended exchanges may take to be closed and logged once they were told to stop, in milliseconds. */
-const closingMs = 1000;
 /** How often counted refusals are looked at, in milliseconds; each is said once a minute. */
 const summingMs = 5000;
 
@@ -89,50 +99,72 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
     deps.ranges === undefined
       ? null
       : createConfiguredFeed(next, deps.ranges, deps.serviceLog, held, (document) => {
-          snapshot = createSnapshot(loaded, snapshot.generation + 1, document);
+          const next = createSnapshot(loaded, snapshot.generation + 1, document);
+          void crew.replace({ loaded, document, snapshot: next }, false);
+          snapshot = next;
         });
   let feed = createFeedFor(loaded, null);
   let phase: Phase = 'starting';
   let snapshot = createSnapshot(loaded, 1, feed?.held?.document);
   const refusals = createRepeatSummary({ log: deps.serviceLog, now: () => performance.now() });
   const summing = setInterval(() => refusals.sum(), summingMs);
-  const exchanges = createExchangeRegistry({
-    onClose(record) {
-      deps.accessLog.write('access', record);
-      report.noteExchange(record);
-      if (record.reason && (record.verdict === 'deny' || record.verdict === 'error')) {
-        refusals.note(record.client, record.reason, { target: record.target, rule: record.rule, hint: record.hint });
-      }
-    },
-    onTunnelOpen: (record) => deps.accessLog.write('tunnel-open', record),
-    onAdmitted: (exchange) => tunnels.recheck(exchange),
-  });
-  const tunnels = createLiveTunnels({ all: () => exchanges.all(), current: () => snapshot, machine: deps.machine });
+  const onRefused = ({ client, reason, ...fields }: Refusal) => refusals.note(client, reason, fields);
   const now = () => performance.now();
   const verifier = createVerifier({ pool: createHashPool(), throttle: createThrottle({ now }), now });
-  const server = createProxyServer({
-    current: () => snapshot,
-    exchanges,
-    resolve: createResolve(deps.resolver),
-    connectParent: createConnectParent(deps.parent),
-    machine: deps.machine,
-    verifier,
-    largeReads: createLargeReads(await probeLargeReads()),
-    // The instance is part of the name: two of these proxies in a row are no loop.
-    viaName: `${productName}-${randomBytes(4).toString('hex')}`,
-    onBug: (error, id) => deps.serviceLog.error('internal_error', { id, error }),
-  });
-  const listeners: { address: string; port: number }[] = [];
+  // The instance is part of the name: two of these proxies in a row are no loop.
+  const viaName = `${productName}-${randomBytes(4).toString('hex')}`;
+  const listeners: Endpoint[] = [];
+  const ownListeners: Endpoint[] = [];
+  const machine: LiveMachine = {
+    ...deps.machine,
+    addListener(address, port) {
+      ownListeners.push({ address, port });
+      deps.machine.addListener(address, port);
+    },
+  };
+  const onListening = (index: number, bound: Endpoint, isPassed: boolean): void => {
+    const endpoint = loaded.config.listen[index];
+    if (endpoint && isPassed && !isSocketFor(endpoint, bound)) throw new Error(mismatch(endpoint, bound));
+    listeners.push(bound);
+    machine.addListener(bound.address, bound.port);
+  };
+  const crew = await createCrew();
+
+  async function createCrew(): Promise<Crew> {
+    const { accessLog, serviceLog, accessFile = null } = deps;
+    const size = workersOf(loaded, serviceLog);
+    if (size > 1) {
+      const log = { accessLog, accessFile, serviceLog };
+      return createPool({ ...log, size, verifier, viaName, onListening, onRefused, ownListeners: () => ownListeners });
+    }
+    const serving = await createServing(snapshot, {
+      accessLog,
+      serviceLog,
+      machine,
+      verifier,
+      resolver: deps.resolver,
+      parent: deps.parent,
+      viaName,
+      onExchange(record) {
+        report.noteExchange(record);
+        const refusal = refusalOf(record);
+        if (refusal) onRefused(refusal);
+      },
+    });
+    return createCrewOfOne(serving, onListening);
+  }
+
   const report = createSelfReport({
     version: deps.version ?? '',
     phase: () => phase,
     current: () => snapshot,
     rules: () => loaded.rules,
     ranges: () => feed?.status() ?? null,
-    openExchanges: () => exchanges.all(),
-    tunnelsOpen: () => tunnels.list().length,
+    openExchanges: crew.openExchanges,
+    tunnelsOpen: crew.tunnelsHere,
     accessLog: deps.accessLog,
-    machine: deps.machine,
+    machine,
+    others: crew.processes,
     proxyPort: () => listeners[0]?.port ?? 0,
     startedOnLastGood: deps.startedOnLastGood ?? false,
     onBug: (error) => deps.serviceLog.error('internal_error', { error }),
@@ -141,18 +173,10 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
   try {
     // First, so that a probe sees a proxy that starts.
     reportedAt = await report.open(loaded.config);
-    for (const [index, endpoint] of loaded.config.listen.entries()) {
-      const fd = deps.descriptors?.[index];
-      const keys = loaded.listenerKeys[index] ?? null;
-      const bound = fd === undefined ? null : await server.listenOn(fd, keys);
-      if (bound && !isSocketFor(endpoint, bound)) throw new Error(mismatch(endpoint, bound));
-      const listener = bound ?? (await server.listen(endpoint.address, endpoint.port, keys));
-      listeners.push(listener);
-      // At once: the other listeners may take a while to bind, and this one is accepting.
-      deps.machine.addListener(listener.address, listener.port);
-    }
+    await crew.open({ loaded, document: feed?.held?.document ?? null, snapshot }, deps.descriptors ?? []);
   } catch (error) {
-    void server.stopAccepting();
+    crew.abandon();
+    void crew.stop(0);
     report.close();
     clearInterval(summing);
     throw error;
@@ -168,36 +192,34 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
     get ranges() {
       return feed;
     },
-    tunnels,
+    tunnels: { list: () => crew.tunnels(), close: (id) => crew.close(id) },
+    workers: () => crew.workers(),
+    reopenLogs: () => crew.reopenLogs(),
+    abandon: () => crew.abandon(),
     get isDraining() {
       return phase === 'draining';
     },
-    replace(next) {
+    async replace(next) {
       const takesOver = feedKey(next) === feedKey(loaded);
       const isSameCloud = next.config.cloud === loaded.config.cloud;
       const nextFeed = takesOver ? feed : createFeedFor(next, isSameCloud ? (feed?.held ?? null) : null);
-      const nextSnapshot = createSnapshot(next, snapshot.generation + 1, nextFeed?.held?.document);
+      const document = nextFeed?.held?.document ?? null;
+      const nextSnapshot = createSnapshot(next, snapshot.generation + 1, document);
       const oldFeed = feed;
-      for (const [index, keys] of next.listenerKeys.entries()) if (keys) server.replaceKeys(index, keys);
+      const replacing = crew.replace({ loaded: next, document, snapshot: nextSnapshot }, true);
       [loaded, feed, snapshot] = [next, nextFeed, nextSnapshot];
       if (!takesOver) {
         void oldFeed?.stop();
         if (phase !== 'draining') nextFeed?.start();
       }
-      return { generation: snapshot.generation, closedTunnels: tunnels.recheckAll() };
+      return { generation: nextSnapshot.generation, closedTunnels: await replacing };
     },
     async stop(deadlineMs, graceMs = 0) {
       phase = 'draining';
       if (graceMs > 0) await sleep(graceMs);
-      const accepted = server.stopAccepting();
+      const stopping = crew.stop(deadlineMs);
       await feed?.stop();
-      await within(
-        deadlineMs,
-        accepted.then(() => exchanges.whenIdle()),
-      );
-      exchanges.abortAll('drain');
-      await within(closingMs, exchanges.whenIdle());
-      server.destroyConnections();
+      await stopping;
       await verifier.close();
       report.close();
       clearInterval(summing);
@@ -206,14 +228,17 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
   };
 }
 
+/** How many processes are to serve: one, where this platform cannot share listening sockets among more. */
+function workersOf({ config }: LoadedConfig, serviceLog: AppDeps['serviceLog']): number {
+  // `auto` waits for limits to hold over all of them.
+  const wanted = config.workers === 'auto' ? 1 : config.workers;
+  if (wanted === 1 || canShareSockets()) return wanted;
+  const message = 'listening sockets cannot be shared among processes here: one process serves';
+  serviceLog.warn('workers_unavailable', { wanted }, message);
+  return 1;
+}
+
 function mismatch(listen: Endpoint, bound: Endpoint): string {
   const [asked, found] = [listen, bound].map(({ address, port }) => hostPort(address, port));
   return `the socket unit passes ${found} where \`listen\` has ${asked}; write the same in both, in the same order`;
-}
-
-/** Waits for a promise, but no longer than so many milliseconds. */
-async function within(ms: number, promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([promise, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
-  clearTimeout(timer);
 }

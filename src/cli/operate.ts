@@ -47,7 +47,10 @@ export async function operate(operation: Operation): Promise<number> {
   });
   const reloader = startReloading(operation, notifier);
   process.on('SIGHUP', () => void reloader.reload('SIGHUP'));
-  process.on('SIGUSR2', () => accessLog.reopen());
+  process.on('SIGUSR2', () => {
+    accessLog.reopen();
+    app.reopenLogs();
+  });
   const watch = createWatch({
     texts: () => (app.snapshot().config.reload.watch ? operation.disk.texts : new Map()),
     onChange: () => reloader.reload('change on disk'),
@@ -121,9 +124,9 @@ async function openControl(operation: Operation, reloader: Reloader): Promise<Co
         const lastGood = reloader.current === reading ? operation.lastGood : null;
         return describeRunning(app, file === null ? null : absolute(file), reloader.last, lastGood);
       },
-      tunnels: () => app.tunnels.list().map(describeTunnel),
-      close: ([id = '']) => {
-        if (!app.tunnels.close(id))
+      tunnels: async () => (await app.tunnels.list()).map(describeTunnel),
+      close: async ([id = '']) => {
+        if (!(await app.tunnels.close(id)))
           throw new Error(`no tunnel \`${id}\` is open; \`lockdown-proxy tunnels list\` has them`);
       },
       reload: () => reloader.reload('command'),
@@ -144,11 +147,18 @@ function untilStopped({ app, serviceLog }: Operation, notifier: Notifier): Promi
   return new Promise((resolve) => {
     let isStopping = false;
     const stop = (cause: string, graceMs: number, deadlineMs: number, code: number) => {
-      if (isStopping) return resolve(1);
+      if (isStopping) {
+        app.abandon();
+        return resolve(1);
+      }
       isStopping = true;
-      serviceLog.info('draining', { cause, graceMs, deadlineMs, tunnels: app.tunnels.list().length });
+      const counting = app.tunnels.list();
+      const stopping = app.stop(deadlineMs, graceMs);
+      void counting.then(({ length: tunnels }) =>
+        serviceLog.info('draining', { cause, graceMs, deadlineMs, tunnels }),
+      );
       notifier.stopping('draining');
-      app.stop(deadlineMs, graceMs).then(
+      stopping.then(
         () => {
           serviceLog.info('stopped');
           resolve(code);

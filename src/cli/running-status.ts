@@ -4,7 +4,7 @@ import process from 'node:process';
 import type { App } from '../app.ts';
 import { hostPort } from '../address/ip.ts';
 import { formatFault } from '../errors.ts';
-import type { Exchange } from '../proxy/exchange.ts';
+import type { ExchangeRecord } from '../proxy/exchange.ts';
 import type { LastGood } from '../state/last-good.ts';
 import type { ReloadReport } from '../state/reload.ts';
 import { version } from './version.ts';
@@ -17,6 +17,8 @@ export interface RunningStatus {
   readonly mode: string;
   readonly draining: boolean;
   readonly tunnelsOpen: number;
+  /** The processes that serve, by their numbers, each with its open tunnels. */
+  readonly workers: readonly { readonly pid: number; readonly tunnels: number }[];
   readonly generation: number;
   readonly configHash: string;
   /** The configuration file, absolute; null: the embedded defaults. */
@@ -45,13 +47,14 @@ export interface RunningTunnel {
 }
 
 /** `last` is the last reload, `lastGood` what the process started with instead of the file, until a reload succeeds. */
-export function describeRunning(
+export async function describeRunning(
   app: App,
   file: string | null,
   last: ReloadReport | null,
   lastGood: LastGood | null,
-): RunningStatus {
+): Promise<RunningStatus> {
   const { generation, configHash, config } = app.snapshot();
+  const workers = await app.workers();
   const held = app.ranges?.status();
   const freshMs = held?.freshMs ?? null;
   const ageSeconds = freshMs === null ? null : Math.round((Date.now() - freshMs) / 1000);
@@ -62,7 +65,8 @@ export function describeRunning(
     listen: app.listeners.map(({ address, port }) => hostPort(address, port)),
     mode: config.mode,
     draining: app.isDraining,
-    tunnelsOpen: app.tunnels.list().length,
+    tunnelsOpen: workers.reduce((all, { tunnels }) => all + tunnels, 0),
+    workers,
     generation,
     configHash,
     configFile: file === null ? null : resolve(file),
@@ -72,7 +76,7 @@ export function describeRunning(
   };
 }
 
-export function describeTunnel({ record }: Exchange): RunningTunnel {
+export function describeTunnel(record: ExchangeRecord): RunningTunnel {
   const { id, client, clientPort, user, target, address, tlsServerName, rule, bytesUp, bytesDown } = record;
   const seconds = Math.round((Date.now() - record.startTime) / 1000);
   const from = hostPort(client, clientPort);
@@ -92,12 +96,17 @@ export function formatStatus(status: RunningStatus): string {
     ...(lastGood ? [['', `LAST GOOD of ${lastGood.savedAt}: the file has faults`] as const] : []),
     ['reload', lastReload ? formatReport(lastReload) : 'none yet'],
     ['tunnels', `${status.tunnelsOpen} open`],
+    ...(status.workers.length > 1 ? [['workers', formatWorkers(status.workers)] as const] : []),
     [
       'ranges',
       ranges ? `of ${ranges.date ?? 'no date'} from ${ranges.source}, ${duration(ranges.ageSeconds ?? 0)} old` : 'none',
     ],
   ];
   return lines.map(([name, value]) => `${name.padEnd(9)}${value}\n`).join('');
+}
+
+function formatWorkers(workers: RunningStatus['workers']): string {
+  return `${workers.length}: ${workers.map(({ pid, tunnels }) => `${pid} with ${tunnels} tunnels`).join(', ')}`;
 }
 
 /** A reload in a line, its faults and what else is to be known of it in lines of their own. */

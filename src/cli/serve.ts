@@ -1,4 +1,5 @@
 /** `serve`: runs the proxy until it is told to stop. */
+import { statSync } from 'node:fs';
 import process from 'node:process';
 import type { App } from '../app.ts';
 import { startApp } from '../app.ts';
@@ -52,6 +53,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     accessLog = openAccessLog(loaded, serviceLog);
     const app = await startApp(loaded, {
       accessLog,
+      accessFile: sharedFile(loaded),
       serviceLog,
       version,
       machine,
@@ -87,6 +89,12 @@ function readOrSay(disk: DiskConfig, strict: boolean): Start | null {
     process.stderr.write(`lockdown-proxy: not started, the configuration has faults${why}\n`);
     return null;
   }
+}
+
+/** A file that was opened takes whole lines from several processes; a pipe, or a device, would tear them. */
+function sharedFile({ config }: LoadedConfig): string | null {
+  const { access } = config.log;
+  return access !== '-' && statSync(access).isFile() ? access : null;
 }
 
 function openAccessLog({ config }: LoadedConfig, serviceLog: ServiceLog): AccessLog {

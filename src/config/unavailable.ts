@@ -13,7 +13,7 @@ interface Unavailable {
   readonly harmless?: readonly unknown[];
 }
 
-const unavailable: readonly Unavailable[] = [{ path: ['workers'], waitsFor: 'several workers', harmless: [1] }];
+const unavailable: readonly Unavailable[] = [];
 
 /** The keys that are set to other than their default although the part they wait for is not there. */
 export function findUnavailable(

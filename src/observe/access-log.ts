@@ -1,6 +1,7 @@
 /** The access log: one line an exchange, whatever a client put into it. */
 import type { ExchangeRecord } from '../proxy/exchange.ts';
 import { withoutQuery, withoutSecrets, withoutUserinfo } from './escape.ts';
+import type { LineSink } from './line-sink.ts';
 import { createLineSink } from './line-sink.ts';
 import { createLineFormatter, type Level } from './logger.ts';
 import { createRefusalLimit } from './refusal-limit.ts';
@@ -11,6 +12,8 @@ export type AccessEvent = 'access' | 'tunnel-open';
 
 export interface AccessLog {
   write(event: AccessEvent, record: ExchangeRecord): void;
+  /** Writes whole lines that another process has made. */
+  relay(lines: string): void;
   /** Lines lost because the reader stalled or the disk was full. */
   readonly dropped: number;
   /** Opens a log file anew after a rotation; standard output stays as it is. */
@@ -27,17 +30,17 @@ export interface AccessLogOptions {
   readonly maxQueuedBytes?: number;
   readonly onDrop?: (count: number) => void;
   readonly onError?: (error: Error) => void;
+  /** Where lines go instead of the destination. */
+  readonly sink?: LineSink;
+  /** Takes exchanges whose lines are limited, where another process counts them. */
+  readonly onLimited?: (record: ExchangeRecord) => void;
 }
 
 /** Opens the access log; throws if its file cannot be opened. */
 export function createAccessLog(options: AccessLogOptions): AccessLog {
-  const { destination, format, maxQueuedBytes, onDrop, onError } = options;
-  const sink = createLineSink({
-    destination: destination === '-' ? 1 : destination,
-    maxQueuedBytes,
-    onDrop,
-    onError,
-  });
+  const { destination, format, maxQueuedBytes, onDrop, onError, onLimited } = options;
+  const target = destination === '-' ? 1 : destination;
+  const sink = options.sink ?? createLineSink({ destination: target, maxQueuedBytes, onDrop, onError });
   const formatLine = createLineFormatter();
   const refusals = createRefusalLimit();
 
@@ -45,6 +48,7 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
     if (isBareProbe(record)) return;
     // A client outside the networks costs nothing to be refused, so it may not fill the disk either.
     const limited = record.reason === 'client_outside_network';
+    if (limited && onLimited) return onLimited(record);
     const admitted = limited ? refusals.admit(record.client, record.endTime) : { write: true, suppressed: 0 };
     if (!admitted.write) return;
     if (format === 'json') {
@@ -57,6 +61,9 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
 
   return {
     write,
+    relay(lines) {
+      for (const line of lines.match(/[^\n]*\n/g) ?? []) sink.write(line);
+    },
     get dropped() {
       return sink.dropped;
     },

@@ -2,45 +2,135 @@
  * What a Prometheus server reads here. Counts come from ended exchanges; everything that something else knows already
  * is asked for at each scrape, so that nothing is kept twice. Labels come from closed sets: no client can add a series.
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ExchangeRecord } from '../proxy/exchange.ts';
 import type { RangesStatus } from '../state/range-feed.ts';
 
-/** What is asked at a scrape. */
-export interface MetricsSources {
+/** What is asked at a scrape of a process that serves clients. */
+export interface ServingSources {
   /** The records of exchanges that are open, whose bytes are counted as they flow. */
   readonly openRecords: () => Iterable<Pick<ExchangeRecord, 'bytesUp' | 'bytesDown'>>;
   readonly tunnelsOpen: () => number;
   readonly generation: () => number;
+  readonly accessLogDropped: () => number;
+}
+
+/** What is asked of the process that keeps the configuration, which is the same one where one is enough. */
+export interface StandingSources {
   /** False as long as the file on disk is not what is in force. */
   readonly lastReloadSucceeded: () => boolean;
   /** Null where the proxy has no ranges to keep. */
   readonly ranges: () => RangesStatus | null;
-  readonly accessLogDropped: () => number;
+  /** How many processes serve. */
+  readonly workers: () => number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-export interface Metrics {
+export type MetricsSources = ServingSources & StandingSources;
+
+/** The metrics of one process as plain data, which goes over a channel to another. */
+export type PlainMetrics = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+export interface ServingMetrics {
   /** Counts an exchange that has ended. */
   noteExchange(record: ExchangeRecord): void;
+  plain(): Promise<PlainMetrics>;
+}
+
+export interface MetricsText {
   /** Everything in the text format of Prometheus, whose media type is `contentType`. */
   text(): Promise<string>;
   readonly contentType: string;
 }
+
+export type Metrics = ServingMetrics & MetricsText;
 
 const prefix = 'lockdown_proxy_';
 /** Seconds: from an answer out of a cache to the longest wait that limits allow by default, and beyond. */
 const buckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const authFailureKinds = ['missing', 'rejected', 'throttled', 'upstream'] as const;
 
-/** Metrics of one proxy, in a registry of its own: two proxies in one process do not count for each other. */
+/** Metrics of one proxy in one process, in a registry of its own: two proxies in one process do not count for each other. */
 export function createMetrics(sources: MetricsSources): Metrics {
-  const registry = new Registry();
-  const registers = [registry];
-  collectDefaultMetrics({ register: registry });
-  const ended = { bytesUp: 0, bytesDown: 0 };
+  const registry = createRegistry();
+  const noteExchange = registerServing(registry, sources);
+  registerStanding(registry, sources);
+  return {
+    noteExchange,
+    plain: () => registry.getMetricsAsJSON(),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
 
+/** Metrics of a process that serves, for another one to add up. */
+export function createServingMetrics(sources: ServingSources): ServingMetrics {
+  const registry = createRegistry();
+  const noteExchange = registerServing(registry, sources);
+  return { noteExchange, plain: () => registry.getMetricsAsJSON() };
+}
+
+/** Metrics of a proxy whose clients are served by other processes: counts added up, of generations the lowest. */
+export function createSummedMetrics(
+  sources: StandingSources & Pick<ServingSources, 'accessLogDropped'>,
+  others: () => Promise<readonly PlainMetrics[]>,
+): MetricsText {
+  const registry = createRegistry();
+  registerStanding(registry, sources);
+  registerDropped(registry, sources.accessLogDropped);
+  return {
+    async text() {
+      const all = [await registry.getMetricsAsJSON(), ...(await others())];
+      return AggregatorRegistry.aggregate(all.map((metrics) => metrics.map(withStartTime))).metrics();
+    },
+    contentType: registry.contentType,
+  };
+}
+
+/** What several processes of which each may be gone have counted so far, as one; what only holds now is left out. */
+export function sumCounts(all: readonly PlainMetrics[]): Promise<PlainMetrics> {
+  const counts = all.map((metrics) => metrics.filter(({ type }) => ['counter', 'histogram'].includes(String(type))));
+  return AggregatorRegistry.aggregate(counts).getMetricsAsJSON();
+}
+
+/** The package leaves out when the processes started; the first of them is when the proxy did. */
+function withStartTime(metric: PlainMetrics[number]): PlainMetrics[number] {
+  return metric.name === 'process_start_time_seconds' ? { ...metric, aggregator: 'min' } : metric;
+}
+
+function createRegistry(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** A gauge that is asked for; null takes it out of the answer, for a made-up value would be believed. */
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => number | null,
+  aggregator: 'sum' | 'min' = 'sum',
+): void {
+  const asked = new Gauge({
+    name: `${prefix}${name}`,
+    help,
+    aggregator,
+    registers: [],
+    collect() {
+      const value = read();
+      if (value === null) this.remove();
+      else this.set(value);
+    },
+  });
+  registry.registerMetric(asked);
+}
+
+/** Gives what counts an exchange that has ended. */
+function registerServing(registry: Registry, sources: ServingSources): ServingMetrics['noteExchange'] {
+  const registers = [registry];
+  const ended = { bytesUp: 0, bytesDown: 0 };
   const exchanges = new Counter({
     name: `${prefix}exchanges_total`,
     help: 'Exchanges that ended, by what became of them; in report mode the reason is what would have refused',
@@ -67,50 +157,9 @@ export function createMetrics(sources: MetricsSources): Metrics {
     });
   }
 
-  /** A gauge that is asked for; null takes it out of the answer, for a made-up value would be believed. */
-  function gauge(name: string, help: string, read: () => number | null): void {
-    const asked = new Gauge({
-      name: `${prefix}${name}`,
-      help,
-      registers: [],
-      collect() {
-        const value = read();
-        if (value === null) this.remove();
-        else this.set(value);
-      },
-    });
-    registry.registerMetric(asked);
-  }
-
-  gauge('tunnels_open', 'Tunnels that flow', sources.tunnelsOpen);
-  gauge('config_generation', 'Configurations and ranges put in force since the start', sources.generation);
-  gauge('config_last_reload_success', 'Whether the configuration on disk is in force as last read', () =>
-    Number(sources.lastReloadSucceeded()),
-  );
-  gauge('ranges_age_seconds', 'Time since a refresh of the datacenter ranges last succeeded', () => {
-    const freshMs = sources.ranges()?.freshMs ?? null;
-    return freshMs === null ? null : Math.max(0, (sources.now() - freshMs) / 1000);
-  });
-  gauge('ranges_document_date_seconds', 'The date of the datacenter ranges in force, since 1970', () => {
-    const ms = Date.parse(sources.ranges()?.provenance?.date ?? '');
-    return Number.isNaN(ms) ? null : ms / 1000;
-  });
-  gauge('ranges_last_refresh_success', 'Whether the last refresh of the datacenter ranges succeeded', () => {
-    const succeeded = sources.ranges()?.lastRefreshSucceeded ?? null;
-    return succeeded === null ? null : Number(succeeded);
-  });
-  gauge('workers', 'Processes that serve', () => 1);
-
-  const prefixes = new Gauge({
-    name: `${prefix}ranges_prefixes`,
-    help: 'Prefixes of each service tag that the rules name; 0 matches nothing',
-    labelNames: ['tag'],
-    registers: [],
-    collect() {
-      this.reset();
-      for (const [tag, count] of sources.ranges()?.prefixes ?? []) this.set({ tag }, count);
-    },
-  });
+  gauge(registry, 'tunnels_open', 'Tunnels that flow', sources.tunnelsOpen);
+  const help = 'Configurations and ranges put in force since the start';
+  gauge(registry, 'config_generation', help, sources.generation, 'min');
   const bytes = new Counter({
     name: `${prefix}bytes_total`,
     help: 'Bytes carried, those of open tunnels as they flow: up from clients, down to clients',
@@ -127,28 +176,62 @@ export function createMetrics(sources: MetricsSources): Metrics {
       this.inc({ direction: 'down' }, bytesDown);
     },
   });
+  registry.registerMetric<string>(bytes);
+  registerDropped(registry, sources.accessLogDropped);
+
+  return (record) => {
+    const { kind, verdict, authFailure, connectMs, dnsMs } = record;
+    exchanges.inc({ kind, verdict, reason: record.reason ?? record.wouldDeny ?? 'none' });
+    if (authFailure !== null) authFailures.inc({ kind: authFailure });
+    if (connectMs !== null) connectSeconds.observe(connectMs / 1000);
+    if (dnsMs !== null) dnsSeconds.observe(dnsMs / 1000);
+    ended.bytesUp += record.bytesUp;
+    ended.bytesDown += record.bytesDown;
+  };
+}
+
+function registerDropped(registry: Registry, accessLogDropped: () => number): void {
   const dropped = new Counter({
     name: `${prefix}access_log_dropped_total`,
     help: 'Lines of the access log that were lost because its reader stalled or the disk was full',
     registers: [],
     collect() {
       this.reset();
-      this.inc(sources.accessLogDropped());
+      this.inc(accessLogDropped());
     },
   });
-  for (const asked of [prefixes, bytes, dropped]) registry.registerMetric<string>(asked);
+  registry.registerMetric(dropped);
+}
 
-  return {
-    noteExchange(record) {
-      const { kind, verdict, authFailure, connectMs, dnsMs } = record;
-      exchanges.inc({ kind, verdict, reason: record.reason ?? record.wouldDeny ?? 'none' });
-      if (authFailure !== null) authFailures.inc({ kind: authFailure });
-      if (connectMs !== null) connectSeconds.observe(connectMs / 1000);
-      if (dnsMs !== null) dnsSeconds.observe(dnsMs / 1000);
-      ended.bytesUp += record.bytesUp;
-      ended.bytesDown += record.bytesDown;
+function registerStanding(registry: Registry, sources: StandingSources): void {
+  gauge(registry, 'config_last_reload_success', 'Whether the configuration on disk is in force as last read', () =>
+    Number(sources.lastReloadSucceeded()),
+  );
+  gauge(registry, 'ranges_age_seconds', 'Time since a refresh of the datacenter ranges last succeeded', () => {
+    const freshMs = sources.ranges()?.freshMs ?? null;
+    return freshMs === null ? null : Math.max(0, (sources.now() - freshMs) / 1000);
+  });
+  const dateHelp = 'The date of the datacenter ranges in force, since 1970';
+  gauge(registry, 'ranges_document_date_seconds', dateHelp, () => {
+    const ms = Date.parse(sources.ranges()?.provenance?.date ?? '');
+    return Number.isNaN(ms) ? null : ms / 1000;
+  });
+  const refreshHelp = 'Whether the last refresh of the datacenter ranges succeeded';
+  gauge(registry, 'ranges_last_refresh_success', refreshHelp, () => {
+    const succeeded = sources.ranges()?.lastRefreshSucceeded ?? null;
+    return succeeded === null ? null : Number(succeeded);
+  });
+  gauge(registry, 'workers', 'Processes that serve', sources.workers);
+
+  const prefixes = new Gauge({
+    name: `${prefix}ranges_prefixes`,
+    help: 'Prefixes of each service tag that the rules name; 0 matches nothing',
+    labelNames: ['tag'],
+    registers: [],
+    collect() {
+      this.reset();
+      for (const [tag, count] of sources.ranges()?.prefixes ?? []) this.set({ tag }, count);
     },
-    text: () => registry.metrics(),
-    contentType: registry.contentType,
-  };
+  });
+  registry.registerMetric<string>(prefixes);
 }

@@ -11,13 +11,23 @@ import type { AccessLog } from './access-log.ts';
 import { openAdminServer } from './admin-server.ts';
 import type { AnswerServer } from './answer-server.ts';
 import { openHealthServer } from './health-server.ts';
-import { createMetrics } from './metrics.ts';
+import type { Metrics, MetricsText, PlainMetrics } from './metrics.ts';
+import { createMetrics, createSummedMetrics } from './metrics.ts';
 import type { Phase } from './readiness.ts';
 import { readinessOf } from './readiness.ts';
 import { createStatusCollector } from './status/collect.ts';
 import { createEventStream } from './status/event-stream.ts';
+import type { StatusFigures } from './status/figures.ts';
 import { mergeFigures } from './status/merge.ts';
 import { createView } from './status/view.ts';
+import { servingSources } from './worker-report.ts';
+
+/** The processes that serve in this one's stead, and what they say of themselves. */
+export interface ServingProcesses {
+  readonly count: () => number;
+  readonly metrics: () => Promise<readonly PlainMetrics[]>;
+  readonly figures: (sinceMs: number) => Promise<readonly StatusFigures[]>;
+}
 
 /** What is asked of the proxy's parts, each time anew. */
 export interface SelfReportDeps {
@@ -35,6 +45,8 @@ export interface SelfReportDeps {
   readonly proxyPort: () => number;
   /** Whether the process began with a configuration kept from an earlier run. */
   readonly startedOnLastGood: boolean;
+  /** Null where this process serves by itself. */
+  readonly others: ServingProcesses | null;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -48,21 +60,16 @@ export interface SelfReport {
 }
 
 export function createSelfReport(deps: SelfReportDeps): SelfReport {
-  const { phase, current, rules, ranges, machine, proxyPort, onBug } = deps;
+  const { phase, current, rules, ranges, machine, proxyPort, others, onBug } = deps;
   let isLastGood = deps.startedOnLastGood;
   let hasFailed = false;
   const lastReloadSucceeded = (): boolean => !hasFailed && !isLastGood;
-  const metrics = createMetrics({
-    *openRecords() {
-      for (const { record } of deps.openExchanges()) yield record;
-    },
-    tunnelsOpen: deps.tunnelsOpen,
-    generation: () => current().generation,
-    lastReloadSucceeded,
-    ranges,
-    accessLogDropped: () => deps.accessLog.dropped,
-    now: Date.now,
-  });
+  const accessLogDropped = (): number => deps.accessLog.dropped;
+  const standing = { lastReloadSucceeded, ranges, workers: () => others?.count() ?? 1, now: Date.now };
+  let own: Metrics | null = null;
+  let metrics: MetricsText;
+  if (others) metrics = createSummedMetrics({ ...standing, accessLogDropped }, others.metrics);
+  else metrics = own = createMetrics({ ...standing, ...servingSources(deps) });
   const readiness = {
     phase,
     ranges,
@@ -76,12 +83,16 @@ export function createSelfReport(deps: SelfReportDeps): SelfReport {
     current,
     rules: () => rules().length,
     ranges,
-    droppedLines: () => deps.accessLog.dropped,
+    droppedLines: accessLogDropped,
     now: Date.now,
   });
   const view = createView(deps.version);
   const events = createEventStream({
-    view: (sinceMs) => view(mergeFigures([status.collect(sinceMs)]), current(), Date.now()),
+    async view(sinceMs) {
+      const figures = status.collect(sinceMs);
+      const all = others ? [{ ...figures, workers: [] }, ...(await others.figures(sinceMs))] : [figures];
+      return view(mergeFigures(all), current(), Date.now());
+    },
     now: Date.now,
     onBug,
   });
@@ -95,7 +106,7 @@ export function createSelfReport(deps: SelfReportDeps): SelfReport {
 
   return {
     noteExchange(record) {
-      metrics.noteExchange(record);
+      own?.noteExchange(record);
       status.noteExchange(record);
     },
     noteReload(report) {

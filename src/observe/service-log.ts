@@ -34,9 +34,8 @@ export function createServiceLog(options: ServiceLogOptions): ServiceLog {
     (level: Level): Say =>
     (event, fields = {}, message) => {
       if (gravity[level] < gravity[least]) return;
-      const described = Object.entries(fields).map(([key, value]) => [key, describe(value)]);
       const time = new Date(now()).toISOString();
-      sink.write(formatLine(level, { time, event, ...Object.fromEntries(described), message }));
+      sink.write(formatLine(level, { time, event, ...describeFields(fields), message }));
     };
   return {
     debug: at('debug'),
@@ -47,8 +46,13 @@ export function createServiceLog(options: ServiceLogOptions): ServiceLog {
   };
 }
 
-function describe(value: unknown): unknown {
-  return value instanceof Error ? describeError(value) : value;
+/** The fields as they are written, their errors described: plain data. */
+export function describeFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const described = Object.entries(fields).map(([key, value]) => [
+    key,
+    value instanceof Error ? describeError(value) : value,
+  ]);
+  return Object.fromEntries(described) as Record<string, unknown>;
 }
 
 /**

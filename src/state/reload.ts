@@ -52,8 +52,8 @@ export interface ReloadLog {
 export interface ReloadDeps {
   /** Reads everything anew. @throws ConfigError with every fault */
   readonly read: () => Reading;
-  /** Builds and swaps, or throws and leaves all as it was. */
-  readonly apply: (loaded: LoadedConfig) => Applied;
+  /** Builds and swaps, or throws and leaves all as it was; done when it is in force everywhere. */
+  readonly apply: (loaded: LoadedConfig) => Applied | Promise<Applied>;
   /** Told after each swap, to keep what is now in force. */
   readonly onDone: (reading: Reading) => void;
   readonly log: ReloadLog;
@@ -122,7 +122,7 @@ export function createReloader(started: Reading, deps: ReloadDeps): Reloader {
       await Promise.resolve();
       next = deps.read();
       if (isSame(current, next)) return report('unchanged', cause);
-      applied = deps.apply(next.loaded);
+      applied = await deps.apply(next.loaded);
     } catch (error) {
       return fail(cause, error);
     }

@@ -81,6 +81,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
   const app = await startApp(loaded, {
     accessLog: {
       dropped: 0,
+      relay() {},
       write(event, record) {
         keepOutput(formatLine(accessLevel(record), accessFields(event, record, 0)));
         keepOutput(squidLine(record));

@@ -5,7 +5,7 @@ import { maxTunnels } from './figures.ts';
 
 /**
  * Counts are added up. What all processes share (configuration, ranges) is taken from the one that is behind, since a
- * change has arrived when it has arrived everywhere. @throws Error without any figures
+ * change has arrived when it has arrived everywhere; what only the first knows, from that. @throws Error without any figures
  */
 export function mergeFigures(all: readonly StatusFigures[]): StatusFigures {
   const [first, ...others] = all;
@@ -21,7 +21,7 @@ export function mergeFigures(all: readonly StatusFigures[]): StatusFigures {
     workers: all.flatMap(({ workers }) => workers).sort((a, b) => a.pid - b.pid),
     config: behind.config,
     lastReload: latest(all.map(({ lastReload }) => lastReload)),
-    ranges: behind.ranges,
+    ranges: behind.ranges ?? first.ranges,
     totals: {
       bytesUp: sum(all, ({ totals }) => totals.bytesUp),
       bytesDown: sum(all, ({ totals }) => totals.bytesDown),

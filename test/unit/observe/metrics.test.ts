@@ -26,6 +26,7 @@ const sources: MetricsSources = {
   lastReloadSucceeded: () => true,
   ranges: () => ranges,
   accessLogDropped: () => 5,
+  workers: () => 1,
   now: () => now,
 };
 
