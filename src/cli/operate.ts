@@ -154,9 +154,7 @@ function untilStopped({ app, serviceLog }: Operation, notifier: Notifier): Promi
       isStopping = true;
       const counting = app.tunnels.list();
       const stopping = app.stop(deadlineMs, graceMs);
-      void counting.then(({ length: tunnels }) =>
-        serviceLog.info('draining', { cause, graceMs, deadlineMs, tunnels }),
-      );
+      void counting.then(({ length: tunnels }) => serviceLog.info('draining', { cause, graceMs, deadlineMs, tunnels }));
       notifier.stopping('draining');
       stopping.then(
         () => {

@@ -15,7 +15,6 @@ import type { KnownTags, List } from './lists.ts';
 import { readListenerKeys } from './listener-keys.ts';
 import type { ListenerKeys } from './listener-keys.ts';
 import { parseRangesSource } from './ranges-source.ts';
-import { findUnavailable } from './unavailable.ts';
 import { readUsersFile, warnOfUnknownUsers } from './users-file.ts';
 import { expandNetworks } from './values.ts';
 import type { OwnNetworks } from './values.ts';
@@ -92,7 +91,6 @@ export function inspectConfig(options: LoadOptions): InspectedConfig {
 
   const { config: written, misfits } = readConfig(document.value);
   for (const { path, key, message } of misfits) report('fault', document.placeOf(path, key), message);
-  for (const { path, message } of findUnavailable(written)) report('fault', keyPlace(document, path), message);
   const source = parseRangesSource(written.ranges.source);
   if (!source.ok) report('fault', document.placeOf(['ranges', 'source']), `\`ranges.source\`: ${source.message}`);
   const config = toEffective(written, options);

@@ -8,9 +8,9 @@ type Result<T extends Calls, K extends keyof T> = Awaited<ReturnType<T[K]>>;
 
 export interface Channel<Theirs extends Calls> {
   /** Tells and waits for nothing. */
-  tell<K extends keyof Theirs & string>(name: K, given: Given<Theirs, K>): void;
+  readonly tell: <K extends keyof Theirs & string>(name: K, given: Given<Theirs, K>) => void;
   /** Asks; rejects with what the other side threw, or when the channel is gone. */
-  ask<K extends keyof Theirs & string>(name: K, given: Given<Theirs, K>): Promise<Result<Theirs, K>>;
+  readonly ask: <K extends keyof Theirs & string>(name: K, given: Given<Theirs, K>) => Promise<Result<Theirs, K>>;
   /** To be given everything that comes from the other side. */
   receive(message: unknown): void;
   /** The other side is gone: whoever waits for an answer is told so. */
@@ -28,9 +28,9 @@ interface Waiting {
 }
 
 /** `send` puts a message on the channel and drops it where there is none any more; `ours` answers the other side. */
-export function createChannel<Theirs extends Calls, Ours extends Calls>(
+export function createChannel<Theirs extends Calls>(
   send: (message: object) => void,
-  ours: Ours,
+  ours: Calls,
   onBug: (error: unknown) => void,
 ): Channel<Theirs> {
   const waiting = new Map<number, Waiting>();
@@ -62,7 +62,10 @@ export function createChannel<Theirs extends Calls, Ours extends Calls>(
     },
     receive(received) {
       const message = received as Message;
-      if (message.kind === 'call') return void answer(message.name, message.given, message.id);
+      if (message.kind === 'call') {
+        void answer(message.name, message.given, message.id);
+        return;
+      }
       const waiter = waiting.get(message.id);
       waiting.delete(message.id);
       if (message.kind === 'result') waiter?.resolve(message.result as never);

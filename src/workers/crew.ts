@@ -42,9 +42,9 @@ export interface Crew {
   /** Ends at once what serves beside this process. */
   abandon(): void;
   /** The exchanges that are open in this process. */
-  openExchanges(): Iterable<Exchange>;
+  readonly openExchanges: () => Iterable<Exchange>;
   /** The tunnels that flow through this process. */
-  tunnelsHere(): number;
+  readonly tunnelsHere: () => number;
   /** Null where this process serves. */
   readonly processes: ServingProcesses | null;
 }

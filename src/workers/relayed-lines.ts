@@ -20,7 +20,10 @@ export function createRelayedLines(
   function flush(): void {
     timer = undefined;
     if (isSending) return;
-    if (waiting.length === 0) return void onEmpty?.();
+    if (waiting.length === 0) {
+      onEmpty?.();
+      return;
+    }
     const lines = waiting;
     const text = lines.join('');
     waiting = [];

@@ -40,7 +40,7 @@ export function startWorker(
     // Its lines come over the channel; what the runtime itself says in its last moment has only standard error.
     stdio: ['ignore', 'ignore', 'inherit', 'ipc', ...descriptors],
   });
-  const channel = createChannel<WorkerCalls, PrimaryCalls>(
+  const channel = createChannel<WorkerCalls>(
     (message) => sendTo(child, message),
     callsOf(() => worker),
     onBug,

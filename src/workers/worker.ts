@@ -135,22 +135,24 @@ export function work(): Promise<number> {
     );
   }
 
-  const primary: Channel<PrimaryCalls> = createChannel<PrimaryCalls, WorkerCalls>(
-    send,
-    {
-      begin,
-      generation: replace,
-      tunnels: () => started().serving.tunnels.list().map(({ record }) => record),
-      close: (id) => started().serving.tunnels.close(id),
-      counts: count,
-      reopen: () => started().accessLog.reopen(),
-      async stop(deadlineMs) {
-        isStopping = true;
-        await drain(deadlineMs);
-        return count();
-      },
+  const calls: WorkerCalls = {
+    begin,
+    generation: replace,
+    tunnels: () =>
+      started()
+        .serving.tunnels.list()
+        .map(({ record }) => record),
+    close: (id) => started().serving.tunnels.close(id),
+    counts: count,
+    reopen: () => started().accessLog.reopen(),
+    async stop(deadlineMs) {
+      isStopping = true;
+      await drain(deadlineMs);
+      return count();
     },
-    (error) => serviceLog.error('internal_error', { error }),
+  };
+  const primary: Channel<PrimaryCalls> = createChannel<PrimaryCalls>(send, calls, (error) =>
+    serviceLog.error('internal_error', { error }),
   );
   process.on('message', (message) => primary.receive(message));
   process.on('disconnect', () => {

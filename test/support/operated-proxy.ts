@@ -54,6 +54,8 @@ export function writeSettings(folder: TempFolder, config: string, rules: readonl
     'privateDestinations: ["127.0.0.0/8"]',
     'tlsServerName: off',
     'ranges: { source: "./ranges.json", cacheDir: "./cache" }',
+    // One process unless a test is about several.
+    ...(/^workers:/m.test(config) ? [] : ['workers: 1']),
   ];
   folder.write('config.yaml', `${fixed.join('\n')}\n${config}\n`);
   folder.write('rules.txt', `# rules\n${rules.map((rule) => `${rule}\n`).join('')}`);

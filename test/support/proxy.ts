@@ -52,7 +52,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
   const others = Object.entries(options.files ?? {}).map(([name, text]) => [`/test/${name}`, text] as const);
   const files: Readonly<Record<string, string>> = {
     ...Object.fromEntries(others),
-    '/test/config.yaml': `listen: ${listen}\ncloud: public\nallowlist: ["./rules.txt"]\n${admin}${options.config ?? ''}\n`,
+    '/test/config.yaml': `listen: ${listen}\ncloud: public\nworkers: 1\nallowlist: ["./rules.txt"]\n${admin}${options.config ?? ''}\n`,
     '/test/rules.txt': `# rules\n${(options.rules ?? []).join('\n')}\n`,
     '/test/users': `# users\n${(options.users ?? []).join('\n')}\n`,
   };

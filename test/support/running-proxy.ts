@@ -29,6 +29,7 @@ export async function runProxy(config: string, rules: readonly string[]): Promis
     'allowlist: ["./rules.txt"]',
     // Nothing is asked of the network.
     'ranges: { source: "./ranges.json", cacheDir: "./cache" }',
+    'workers: 1',
   ];
   const file = folder.write('config.yaml', `${fixed.join('\n')}\n${config}\n`);
   const main = join(resolve(import.meta.dirname, '../..'), 'src/main.ts');

@@ -20,7 +20,7 @@ const proxy = await startProxy({ rules: [`ip:127.0.0.1:${destination.port}`], co
 const tunnel = await openTunnel(proxy.port, `127.0.0.1:${destination.port}`, { early: 'x' });
 await tunnel.contentOf(1);
 const old = new WeakRef(proxy.app.snapshot());
-proxy.app.replace(
+await proxy.app.replace(
   loadConfig({
     file: '/config.yaml',
     readFile: (path) => (path === '/config.yaml' ? `${plainLoopback}allowlist: ["./next.txt"]\n` : 'www.example.com\n'),

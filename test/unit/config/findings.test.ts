@@ -104,17 +104,11 @@ describe('a value that does not fit is a fault in its place, with the right form
   });
 });
 
-describe('what is not available yet is refused, never ignored', () => {
-  it.each([['workers: 4\n', '1:1', 'workers']])('%j', (text, place, key) => {
-    expect(faults(text)).toEqual([expect.stringContaining(`c.yaml:${place}: \`${key}\` is not available yet`)]);
-  });
-
-  it('its defaults may be written out', () => {
-    const text =
-      'listen: [{address: "0.0.0.0:3128", tls: null}]\nadmin: {listen: "127.0.0.1:3129"}\nhealth: {listen: null}\n' +
-      'auth: {requiredFrom: [], usersFile: null}\nreload: {watch: true}\nworkers: 1\ndrain: {graceMs: 0}\n';
-    expect(faults(text)).toEqual([]);
-  });
+it('the defaults may be written out', () => {
+  const text =
+    'listen: [{address: "0.0.0.0:3128", tls: null}]\nadmin: {listen: "127.0.0.1:3129"}\nhealth: {listen: null}\n' +
+    'auth: {requiredFrom: [], usersFile: null}\nreload: {watch: true}\nworkers: 1\ndrain: {graceMs: 0}\n';
+  expect(faults(text)).toEqual([]);
 });
 
 describe('two listeners on one port are a fault', () => {
