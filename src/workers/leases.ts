@@ -27,6 +27,8 @@ interface Entry {
   readonly waiting: ((isIn: boolean) => void)[];
   /** How many of them, from the oldest on, the ask under way is still for; null: there is none. */
   asked: number | null;
+  /** Others are short of permits: none lies unused here from a recall to the next grant. */
+  isShort: boolean;
 }
 
 export function createLeases(send: (message: ToLedger) => void): Leases {
@@ -42,7 +44,7 @@ export function createLeases(send: (message: ToLedger) => void): Leases {
   function entryOf(key: string): Entry {
     const found = entries.get(key);
     if (found) return found;
-    const entry: Entry = { open: 0, leased: 0, waiting: [], asked: null };
+    const entry: Entry = { open: 0, leased: 0, waiting: [], asked: null, isShort: false };
     entries.set(key, entry);
     return entry;
   }
@@ -79,8 +81,9 @@ export function createLeases(send: (message: ToLedger) => void): Leases {
       send({ type: 'ask', key, wanted: entry.asked });
     }
     const unused = unusedOf(key, entry);
-    const excess = entry.open === 0 ? unused : unused - spare / 2;
-    if (excess > 0 && (entry.open === 0 || unused > spare)) {
+    const keepsNone = entry.open === 0 || entry.isShort;
+    const excess = keepsNone ? unused : unused - spare / 2;
+    if (excess > 0 && (keepsNone || unused > spare)) {
       entry.leased -= excess;
       send({ type: 'back', key, count: excess });
     }
@@ -135,7 +138,9 @@ export function createLeases(send: (message: ToLedger) => void): Leases {
         entry.leased += count;
         if (count === 0) refuse(entry, entry.asked ?? 0);
         entry.asked = null;
+        if (count > 0) entry.isShort = false;
       } else {
+        entry.isShort = true;
         const count = unusedOf(key, entry);
         entry.leased -= count;
         send({ type: 'recalled', key, round: message.round, count });

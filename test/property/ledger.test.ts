@@ -31,12 +31,13 @@ function openOf({ places }: Setting, key: string): number {
   return places.reduce((all, { leases }) => all + leases.openOf(key), 0);
 }
 
-/** Connections that have ended, and whose permits are on their way to the ledger. */
-function endedOf({ places }: Setting, key: string): number {
-  const counts = places.flatMap(({ up }) =>
-    up.flatMap((message) =>
-      message.key === key && (message.type === 'back' || message.type === 'recalled') ? [message.count] : [],
-    ),
+/** Permits under way: of connections that have ended, to the ledger; for connections that wait, to their workers. */
+function underWay({ places }: Setting, key: string): number {
+  const messages = places.flatMap(({ up, down }) => [...up, ...down]);
+  const counts = messages.map((message) =>
+    (message.type === 'back' || message.type === 'recalled' || message.type === 'granted') && message.key === key
+      ? message.count
+      : 0,
   );
   return counts.reduce((all, count) => all + count, 0);
 }
@@ -55,7 +56,7 @@ function createSetting(size: number, limits: Limits): Setting {
   const ledger = createLedger<Place>(limits, size, (place, message) => {
     place.down.push(message);
     if (message.type !== 'granted' || message.count > 0) return;
-    const known = openOf(setting, message.key) + endedOf(setting, message.key);
+    const known = openOf(setting, message.key) + underWay(setting, message.key);
     if (known < limitOf(setting, message.key)) wrong.push(`${message.key}: ${known}`);
   });
   const setting: Setting = { places: Array.from({ length: size }, newPlace), ledger, limits, wrong };
@@ -201,12 +202,12 @@ test('once everything has arrived, nobody waits, and when all connections have e
 });
 
 test('after limits were lowered nobody is let in before enough have ended', async () => {
-  const setting = createSetting(2, { connections: 1000, connectionsPerClient: 1000 });
+  const setting = createSetting(2, { connections: 100_000, connectionsPerClient: 100_000 });
   await deliverAll(setting);
   for (const place of setting.places) for (let count = 0; count < 300; count++) connect(place, '10.0.0.1');
   await deliverAll(setting);
   expect(openOf(setting, allKey)).toBe(600);
-  setting.limits = { connections: 400, connectionsPerClient: 1000 };
+  setting.limits = { connections: 400, connectionsPerClient: 100_000 };
   setting.ledger.setLimits(setting.limits);
   await deliverAll(setting);
   const [first] = setting.places;
