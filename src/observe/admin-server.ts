@@ -30,6 +30,7 @@ export function openAdminServer(listen: Endpoint, deps: AdminDeps): Promise<Answ
   return openAnswerServer(listen, {
     pages: {
       ...readPageFiles(),
+      '/': () => ({ ...plainText(302, 'the status page is at /status'), fields: { Location: '/status' } }),
       '/healthz': () => plainText(200, 'ok'),
       '/metrics': async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
       '/readyz': () => {

@@ -25,6 +25,8 @@ export interface Connection {
   reading: { readonly request: IncomingMessage; readonly broken: AbortController } | null;
   /** Set when nothing that comes behind what was read can be read any more. */
   isBroken: boolean;
+  /** Set when a CONNECT came before requests ahead of it were answered: they never will be. */
+  isOvertaken: boolean;
   /** Set when no further request is taken: it became a tunnel, or is being closed. */
   isTaken: boolean;
 }
@@ -60,6 +62,7 @@ export function createConnections(): Connections {
         answering: null,
         reading: null,
         isBroken: false,
+        isOvertaken: false,
         isTaken: false,
       };
       open.set(socket, connection);

@@ -89,6 +89,10 @@ async function judge(
     const started = performance.now();
     try {
       addresses = [...(await deps.resolve(target.host, limits.dnsMs, signal))];
+    } catch (error) {
+      // The rule by which the name was looked up at all.
+      noteRule(exchange, pending.rules[0] ?? null);
+      throw error;
     } finally {
       record.dnsMs = elapsedMs(started);
     }

@@ -107,7 +107,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     response.once('close', () => {
       if (--connection.outstanding < maxPipelined) socket.resume();
     });
-    takeTurn(socket, connection, async () => {
+    const serve = async () => {
       connection.answering = response;
       // node:http loses what comes in one piece with an offer to upgrade: nothing behind it may count as read.
       if (isDraining || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
@@ -115,11 +115,23 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       // The drain may have begun when the head was already out.
       if (isAnswered && isDraining && !socket.writableEnded) lingeringClose(socket);
       if (!isAnswered || socket.writableEnded) connection.isTaken = true;
+    };
+    takeTurn(socket, connection, serve, () => {
+      if (connection.isOvertaken) logMalformed(socket, connection, 'Request with a CONNECT behind it');
     });
   }
 
-  function takeTurn(socket: Socket, connection: Connection, act: () => Promise<void> | void): void {
-    connection.turn = connection.turn.then(() => (connection.isTaken || socket.destroyed ? undefined : act()));
+  function takeTurn(
+    socket: Socket,
+    connection: Connection,
+    act: () => Promise<void> | void,
+    pass: () => void = () => {},
+  ): void {
+    connection.turn = connection.turn.then(() => (connection.isTaken || socket.destroyed ? pass() : act()));
+  }
+
+  function logMalformed(socket: Socket, { client }: Connection, phrase: string): void {
+    refuser.logRefusal(socket, client, new ProxyError('malformed_request', { phrase }), null);
   }
 
   function onConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -128,12 +140,8 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     connection.isTaken = true;
     if (connection.outstanding === 0) return void serveTunnel(request, socket, head, connection, { ...deps, open });
     // node:http would answer it before the request that came first; neither the order nor a tunnel can be kept.
-    refuser.logRefusal(
-      socket,
-      connection.client,
-      new ProxyError('malformed_request', { phrase: 'CONNECT behind an unanswered request' }),
-      null,
-    );
+    connection.isOvertaken = true;
+    logMalformed(socket, connection, 'CONNECT behind an unanswered request');
     socket.destroy();
   }
 

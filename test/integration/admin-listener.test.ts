@@ -41,6 +41,7 @@ test('metrics show exchanges that ended and bytes of a tunnel that is still open
 
 test.each([
   ['an unknown path', get('/secrets'), 404],
+  ['no path: it leads to the status page', get('/'), 302],
   ['another method', get('/metrics', { method: 'POST' }), 405],
   ['HEAD', get('/metrics', { method: 'HEAD' }), 200],
   ['a query', get('/healthz?x=1'), 200],

@@ -28,7 +28,9 @@ test.for([
   await using tunnel = await openTunnel(proxy.port, 'far.test:443');
   expect(tunnel.startLine).toBe(`HTTP/1.1 502 ${phrase}`);
   expect(tunnel.fields.get('proxy-status')).toContain('error=dns_error');
-  expect(await proxy.record()).toMatchObject({ verdict: 'error', reason: 'dns_failed', status: 502, connectMs: null });
+  const told = { rule: '/test/rules.txt:2', ruleText: 'https://far.test' };
+  const failed = { verdict: 'error', reason: 'dns_failed', status: 502, connectMs: null };
+  expect(await proxy.record()).toMatchObject({ ...failed, ...told });
 });
 
 test('a DNS server that stays silent is given up at the budget with 504', async () => {

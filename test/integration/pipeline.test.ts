@@ -153,6 +153,9 @@ describe('a CONNECT behind an unanswered request closes the connection, and no t
     await endingOf(client);
     expect(client.text).toBe('');
     await proxy.record(when === 'later' ? 1 : 0);
+    await proxy.record(1);
+    // Each of the two requests has its line, the first one even if nothing was asked for it yet.
+    expect(proxy.records).toHaveLength(2);
     expect(proxy.records).toContainEqual(expect.objectContaining({ kind: 'connection', reason: 'malformed_request' }));
     for (const wire of destination.connections) {
       await wire.closed;
