@@ -1,5 +1,6 @@
 /** The composition root: a loaded configuration becomes running parts, and running parts stop in reverse. */
 import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hostPort } from './address/ip.ts';
 import type { LoadedConfig } from './config/load.ts';
@@ -230,8 +231,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
 
 /** How many processes are to serve: one, where this platform cannot share listening sockets among more. */
 function workersOf({ config }: LoadedConfig, serviceLog: AppDeps['serviceLog']): number {
-  // `auto` waits for limits to hold over all of them.
-  const wanted = config.workers === 'auto' ? 1 : config.workers;
+  const wanted = config.workers === 'auto' ? availableParallelism() : config.workers;
   if (wanted === 1 || canShareSockets()) return wanted;
   const message = 'listening sockets cannot be shared among processes here: one process serves';
   serviceLog.warn('workers_unavailable', { wanted }, message);

@@ -31,9 +31,20 @@ export interface Connection {
   isTaken: boolean;
 }
 
+/** What a connection too many would break. */
+export type Limit = 'connections' | 'connectionsPerClient';
+
+/** Who says whether one more connection fits under the limits: this process by itself, or others that count with it. */
+export interface Admission {
+  /** Lets one more connection of a client in, or names the limit that it would break; a promise where others have to say. */
+  take(client: string): Limit | null | Promise<Limit | null>;
+  /** A connection that was let in has ended. */
+  release(client: string): void;
+}
+
 export interface Connections {
-  /** The limit that one more connection of this client would break, as `name value`, or null. */
-  limitFor(client: Address, limits: Config['limits']): 'connections' | 'connectionsPerClient' | null;
+  /** The limit that one more connection of this client would break here, or null. */
+  limitFor(client: string, limits: Config['limits']): Limit | null;
   add(socket: Socket, client: Address): Connection;
   /** From now on the connection is known by the socket that speaks TLS over it; it lives as long as the accepted one. */
   rename(socket: Socket, secured: Socket): void;
@@ -42,13 +53,14 @@ export interface Connections {
   readonly size: number;
 }
 
-export function createConnections(): Connections {
+/** `onEnd` is told of the client of each connection that has ended. */
+export function createConnections(onEnd: (client: string) => void): Connections {
   const open = new Map<Socket, Connection>();
   const perClient = new Map<string, number>();
   return {
     limitFor(client, limits) {
       if (open.size >= limits.connections) return 'connections';
-      return (perClient.get(client.text) ?? 0) >= limits.connectionsPerClient ? 'connectionsPerClient' : null;
+      return (perClient.get(client) ?? 0) >= limits.connectionsPerClient ? 'connectionsPerClient' : null;
     },
     add(socket, client) {
       const connection: Connection = {
@@ -72,6 +84,7 @@ export function createConnections(): Connections {
         const left = (perClient.get(client.text) ?? 1) - 1;
         if (left > 0) perClient.set(client.text, left);
         else perClient.delete(client.text);
+        onEnd(client.text);
       });
       return connection;
     },

@@ -5,14 +5,16 @@ import { formatPrefix } from '../address/ip.ts';
 import { classifyAddress } from '../address/special-purpose.ts';
 import { ProxyError } from '../errors.ts';
 import type { Snapshot } from '../state/snapshot.ts';
-import type { Connections } from './connections.ts';
+import type { Limit } from './connections.ts';
 import type { Exchange, ExchangeRegistry } from './exchange.ts';
 import { verdictOf } from './failure.ts';
 import { refuseInTls, refuseOnSocket } from './respond.ts';
 
 export interface Refuser {
   /** Judges a client at accept; true when it was refused and answered, with an alert alone where it expects TLS. */
-  refuseClient(socket: Socket, client: Address, connections: Connections, isTls: boolean): boolean;
+  refuseClient(socket: Socket, client: Address, isTls: boolean): boolean;
+  /** Refuses a connection too many in the same way. */
+  refuseAbove(limit: Limit, socket: Socket, client: Address, isTls: boolean): void;
   /** Answers (unless `answer` does), closes with care, and logs when the connection is gone. */
   refuse(socket: Socket, client: Address, error: ProxyError, hint: string | null, answer?: Answer): void;
   /** Logs a refusal that gets no answer. */
@@ -58,9 +60,9 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
 
   return {
     refuse,
-    refuseClient(socket, client, connections, isTls) {
+    refuseClient(socket, client, isTls) {
       const answer = isTls ? refuseInTls : refuseOnSocket;
-      const { policy, config } = current();
+      const { policy } = current();
       if (!policy.networks.has(client)) {
         // What `networks: [private]` would have admitted is most likely a client that was meant to be.
         const isPrivate = ['private', 'loopback'].includes(classifyAddress(client));
@@ -75,11 +77,12 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
         );
         return true;
       }
-      const limit = connections.limitFor(client, config.limits);
-      if (!limit) return false;
-      const phrase = `Limit reached: ${limit} ${config.limits[limit]}`;
+      return false;
+    },
+    refuseAbove(limit, socket, client, isTls) {
+      const phrase = `Limit reached: ${limit} ${current().config.limits[limit]}`;
+      const answer = isTls ? refuseInTls : refuseOnSocket;
       refuse(socket, client, new ProxyError('limit_reached', { phrase }), `raise limits.${limit}`, answer);
-      return true;
     },
     logRefusal(socket, client, error, hint) {
       open(socket, client, error, hint).close(null);

@@ -8,7 +8,7 @@ import { hostPort, parseAddress } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import type { ListenerKeys } from '../config/listener-keys.ts';
 import type { Snapshot } from '../state/snapshot.ts';
-import type { Connection } from './connections.ts';
+import type { Admission, Connection, Limit } from './connections.ts';
 import { createConnections } from './connections.ts';
 import type { Exchange, ExchangeRegistry } from './exchange.ts';
 import type { ForwardDeps } from './forward.ts';
@@ -25,6 +25,8 @@ export interface ServerDeps extends Omit<ForwardDeps, 'open'> {
   readonly largeReads: LargeReads;
   readonly current: () => Snapshot;
   readonly exchanges: ExchangeRegistry;
+  /** Counts connections with other processes; unless given the limits hold in this one. */
+  readonly admission?: Admission | undefined;
 }
 
 export interface ProxyServer {
@@ -56,7 +58,10 @@ const freshMs = 1000;
 const maxPipelined = 16;
 
 export function createProxyServer(deps: ServerDeps): ProxyServer {
-  const connections = createConnections();
+  const connections = createConnections((client) => deps.admission?.release(client));
+  const admission: Pick<Admission, 'take'> = deps.admission ?? {
+    take: (client) => connections.limitFor(client, deps.current().config.limits),
+  };
   const servers: Server[] = [];
   const tlsListeners: (TlsListener | null)[] = [];
   let isDraining = false;
@@ -69,7 +74,21 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     own(socket);
     const client = parseAddress(socket.remoteAddress ?? '');
     if (!client) return void socket.destroy();
-    if (refuser.refuseClient(socket, client, connections, tls !== null)) return;
+    if (refuser.refuseClient(socket, client, tls !== null)) return;
+    const limit = admission.take(client.text);
+    if (limit instanceof Promise) void limit.then((found) => admit(socket, client, tls, serveHttp, found));
+    else admit(socket, client, tls, serveHttp, limit);
+  }
+
+  function admit(
+    socket: Socket,
+    client: Address,
+    tls: TlsListener | null,
+    serveHttp: (socket: Socket) => void,
+    limit: Limit | null,
+  ): void {
+    if (limit !== null) return refuser.refuseAbove(limit, socket, client, tls !== null);
+    if (socket.destroyed) return deps.admission?.release(client.text);
     const connection = connections.add(socket, client);
     if (!tls) return serveHttp(socket);
     connection.isHandshaking = true;

@@ -6,6 +6,7 @@ import type { StatusFigures } from '../observe/status/figures.ts';
 import type { ExchangeRecord } from '../proxy/exchange.ts';
 import type { Attempt, Verification } from '../state/verify.ts';
 import type { Generation } from './generation.ts';
+import type { ToLeases, ToLedger } from './permits.ts';
 
 /** What a worker begins with. */
 export interface Beginning {
@@ -37,6 +38,7 @@ export interface ServiceLine {
 export type WorkerCalls = {
   /** Answered when the worker accepts. */
   readonly begin: (given: Beginning) => Promise<void>;
+  readonly permits: (message: ToLeases) => void;
   /** Answered with the tunnels closed, when nothing is judged by the rules before any more. */
   readonly generation: (given: { readonly generation: Generation; readonly recheck: boolean }) => number;
   readonly tunnels: (given: null) => readonly ExchangeRecord[];
@@ -48,6 +50,7 @@ export type WorkerCalls = {
 };
 
 export type PrimaryCalls = {
+  readonly permits: (message: ToLedger) => void;
   /** Whole lines of the access log. */
   readonly lines: (text: string) => void;
   /** An exchange whose lines are limited over all workers. */

@@ -2,14 +2,11 @@
  * What a worker lets in: up to its allowance by itself, beyond by permits of the primary, who has the ledger. Pure: what
  * it has to say goes to `send`, and what arrives is given to `receive`.
  */
-import type { Allowance, Limit, ToLeases, ToLedger } from './permits.ts';
+import type { Admission, Limit } from '../proxy/connections.ts';
+import type { Allowance, ToLeases, ToLedger } from './permits.ts';
 import { allKey, limitNameOf } from './permits.ts';
 
-export interface Leases {
-  /** Lets one more connection of a client in, or names the limit that it would break; a promise where others have to say. */
-  take(client: string): Limit | null | Promise<Limit | null>;
-  /** A connection that was let in has ended. */
-  release(client: string): void;
+export interface Leases extends Admission {
   receive(message: ToLeases): void;
   /** Nobody answers any more: who waits is refused. */
   close(): void;
@@ -70,6 +67,8 @@ export function createLeases(send: (message: ToLedger) => void): Leases {
   /** Lets in who can be, asks for the rest, gives back what is of no use. */
   function settle(key: string, entry: Entry): void {
     const { waiting } = entry;
+    // Others may have waited longer, or the limit may be lower than what is open.
+    if (entry.isShort) giveBack(key, entry, unusedOf(key, entry));
     while (waiting.length > 0 && entry.open < allowed(key) + entry.leased) {
       entry.open += 1;
       if (entry.asked !== null && entry.asked > 0) entry.asked -= 1;
@@ -81,13 +80,15 @@ export function createLeases(send: (message: ToLedger) => void): Leases {
       send({ type: 'ask', key, wanted: entry.asked });
     }
     const unused = unusedOf(key, entry);
-    const keepsNone = entry.open === 0 || entry.isShort;
-    const excess = keepsNone ? unused : unused - spare / 2;
-    if (excess > 0 && (keepsNone || unused > spare)) {
-      entry.leased -= excess;
-      send({ type: 'back', key, count: excess });
-    }
+    if (entry.open === 0) giveBack(key, entry, unused);
+    else if (unused > spare) giveBack(key, entry, unused - spare / 2);
     if (entry.open === 0 && entry.leased === 0 && entry.asked === null && waiting.length === 0) entries.delete(key);
+  }
+
+  function giveBack(key: string, entry: Entry, count: number): void {
+    if (count === 0) return;
+    entry.leased -= count;
+    send({ type: 'back', key, count });
   }
 
   function refuse({ waiting }: Entry, count: number): void {

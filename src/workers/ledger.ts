@@ -3,7 +3,8 @@
  * batches. Nobody is refused below a limit: before it refuses, every permit that lies unused is called back. Pure: what
  * it has to say goes to `send`, and what arrives is given to `receive`.
  */
-import type { Allowance, Limit, ToLeases, ToLedger } from './permits.ts';
+import type { Limit } from '../proxy/connections.ts';
+import type { Allowance, ToLeases, ToLedger } from './permits.ts';
 import { allowanceUnder, limitNameOf } from './permits.ts';
 
 export type Limits = Readonly<Record<Limit, number>>;
@@ -160,7 +161,11 @@ export function createLedger<Worker>(
     setLimits(next) {
       limits = next;
       for (const [worker, isOpen] of workers) if (isOpen) send(worker, { type: 'allowance', allowance: allowance() });
-      for (const [key, entry] of entries) settle(key, entry);
+      for (const [key, entry] of entries) {
+        // What lies unused would let others in over the new limit.
+        if (entry.total > limits[limitNameOf(key)] && entry.missing === null) recall(key, entry);
+        settle(key, entry);
+      }
     },
     get size() {
       return entries.size;

@@ -2,6 +2,8 @@
  * What the ledger of the primary and the leases of a worker say to each other. A key is what is limited: `''` for all
  * connections, a client's address for those of one client. Messages of each side arrive in the order of their sending.
  */
+import type { Limit } from '../proxy/connections.ts';
+
 export type ToLedger =
   /** So many connections wait for a permit; answered with one `granted`. One ask a key at a time. */
   | { readonly type: 'ask'; readonly key: string; readonly wanted: number }
@@ -19,12 +21,7 @@ export type ToLeases =
   | { readonly type: 'allowance'; readonly allowance: Allowance };
 
 /** What each worker lets in of a key without a permit. */
-export interface Allowance {
-  readonly connections: number;
-  readonly connectionsPerClient: number;
-}
-
-export type Limit = keyof Allowance;
+export type Allowance = Readonly<Record<Limit, number>>;
 
 /** The key of all connections. */
 export const allKey = '';

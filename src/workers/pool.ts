@@ -11,6 +11,8 @@ import type { PrimaryCalls, Refusal, WorkerCounts } from './calls.ts';
 import type { Crew, OnListening } from './crew.ts';
 import type { Generation } from './generation.ts';
 import { toGeneration } from './generation.ts';
+import type { Ledger } from './ledger.ts';
+import { createLedger } from './ledger.ts';
 import { createRetired } from './retired.ts';
 import { closingMs, within } from './serving.ts';
 import type { SharedSocket } from './shared-socket.ts';
@@ -54,6 +56,7 @@ export function createPool(deps: PoolDeps): Crew {
   const sockets: SharedSocket[] = [];
   const retired = createRetired();
   let generation: Generation | null = null;
+  let ledger: Ledger<WorkerProcess> | null = null;
   let isOpen = false;
   let isStopping = false;
   let looking: NodeJS.Timeout | undefined;
@@ -63,6 +66,7 @@ export function createPool(deps: PoolDeps): Crew {
   const callsOf = (worker: () => WorkerProcess): PrimaryCalls => {
     const verifications = new Map<number, AbortController>();
     return {
+      permits: (message) => ledger?.receive(worker(), message),
       lines: (text) => deps.accessLog.relay(text),
       limited: (record) => deps.accessLog.write('access', record),
       refused: deps.onRefused,
@@ -80,6 +84,7 @@ export function createPool(deps: PoolDeps): Crew {
       failing() {
         if (!workers.delete(worker())) return;
         leaving.add(worker());
+        ledger?.close(worker());
         replaceLater();
       },
       lastCounts: (counts) => void (worker().counts = counts),
@@ -92,6 +97,7 @@ export function createPool(deps: PoolDeps): Crew {
     const descriptors = sockets.map(({ fd }) => fd);
     const worker = startWorker(descriptors, callsOf, onBug);
     workers.add(worker);
+    ledger?.add(worker);
     void worker.exited.then((how) => onExit(worker, how));
     try {
       await worker.ask('begin', {
@@ -111,6 +117,7 @@ export function createPool(deps: PoolDeps): Crew {
   function onExit(worker: WorkerProcess, how: number | string): void {
     retired.add(worker.counts);
     leaving.delete(worker);
+    ledger?.remove(worker);
     const wasWorking = workers.delete(worker);
     if (isStopping || !isOpen) return;
     const livedMs = performance.now() - worker.startedAt;
@@ -195,6 +202,7 @@ export function createPool(deps: PoolDeps): Crew {
   return {
     async open({ loaded, document, snapshot }, descriptors) {
       generation = toGeneration(loaded, snapshot.generation, document);
+      ledger = createLedger(loaded.config.limits, size, (worker, message) => worker.tell('permits', message));
       for (const [index, endpoint] of loaded.config.listen.entries()) {
         const fd = descriptors[index];
         const socket = fd === undefined ? bindSharedSocket(endpoint) : adoptSharedSocket(fd);
@@ -211,6 +219,7 @@ export function createPool(deps: PoolDeps): Crew {
       }
       const next = toGeneration(loaded, snapshot.generation, document);
       generation = next;
+      ledger?.setLimits(loaded.config.limits);
       const handing = [...workers, ...leaving].map((worker) => hand(worker, next, recheck));
       return Promise.all(handing).then((closed) => closed.reduce((all, count) => all + count, 0));
     },

@@ -4,6 +4,7 @@ import type { ListenerKeys } from '../config/listener-keys.ts';
 import type { Endpoint } from '../config/values.ts';
 import type { AccessLog } from '../observe/access-log.ts';
 import type { ServiceLog } from '../observe/service-log.ts';
+import type { Admission } from '../proxy/connections.ts';
 import type { Exchange, ExchangeRecord } from '../proxy/exchange.ts';
 import { createExchangeRegistry } from '../proxy/exchange.ts';
 import { probeLargeReads } from '../proxy/large-reads-probe.ts';
@@ -24,6 +25,7 @@ export interface ServingDeps {
   readonly serviceLog: Pick<ServiceLog, 'error'>;
   readonly machine: LiveMachine;
   readonly verifier: Verifier;
+  readonly admission?: Admission | undefined;
   readonly resolver?: ResolverDeps | undefined;
   readonly parent?: ParentConnectDeps | undefined;
   /** How this proxy calls itself in Via, the same in all of its processes. */
@@ -68,6 +70,7 @@ export async function createServing(initial: Snapshot, deps: ServingDeps): Promi
     connectParent: createConnectParent(deps.parent),
     machine: deps.machine,
     verifier: deps.verifier,
+    admission: deps.admission,
     largeReads: createLargeReads(await probeLargeReads()),
     viaName: deps.viaName,
     onBug: (error, id) => deps.serviceLog.error('internal_error', { id, error }),

@@ -15,6 +15,7 @@ import type { Channel } from './channel.ts';
 import { createChannel } from './channel.ts';
 import type { Generation } from './generation.ts';
 import { toSnapshot } from './generation.ts';
+import { createLeases } from './leases.ts';
 import { createRelayedLines } from './relayed-lines.ts';
 import { createRelayedVerifier } from './relayed-verifier.ts';
 import type { Serving } from './serving.ts';
@@ -77,6 +78,7 @@ export function work(): Promise<number> {
       serviceLog,
       machine,
       verifier: createRelayedVerifier(() => primary),
+      admission: leases,
       viaName,
       onExchange(record) {
         report.noteExchange(record);
@@ -135,7 +137,9 @@ export function work(): Promise<number> {
     );
   }
 
+  const leases = createLeases((message) => primary.tell('permits', message));
   const calls: WorkerCalls = {
+    permits: (message) => leases.receive(message),
     begin,
     generation: replace,
     tunnels: () =>
@@ -157,6 +161,7 @@ export function work(): Promise<number> {
   process.on('message', (message) => primary.receive(message));
   process.on('disconnect', () => {
     primary.close();
+    leases.close();
     if (isStopping) end(0);
     else leave(parts?.serving.current().config.drain.deadlineMs ?? 0, 0);
   });

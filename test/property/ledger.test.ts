@@ -214,7 +214,11 @@ test('after limits were lowered nobody is let in before enough have ended', asyn
   connect(first!, '10.0.0.2');
   await deliverAll(setting);
   expect(openOf(setting, allKey)).toBe(600);
-  for (const client of first!.open.splice(0, 250)) first!.leases.release(client);
+  first!.leases.release(first!.open.shift()!);
+  connect(first!, '10.0.0.2');
+  await deliverAll(setting);
+  expect(openOf(setting, allKey)).toBe(599);
+  for (const client of first!.open.splice(0, 249)) first!.leases.release(client);
   await deliverAll(setting);
   connect(first!, '10.0.0.2');
   await deliverAll(setting);
