@@ -62,6 +62,8 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   const admission: Pick<Admission, 'take'> = deps.admission ?? {
     take: (client) => connections.limitFor(client, deps.current().config.limits),
   };
+  /** Connections that are accepted, and of which is asked elsewhere whether they fit under the limits. */
+  const admissions = new Set<Promise<void>>();
   const servers: Server[] = [];
   const tlsListeners: (TlsListener | null)[] = [];
   let isDraining = false;
@@ -76,8 +78,12 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     if (!client) return void socket.destroy();
     if (refuser.refuseClient(socket, client, tls !== null)) return;
     const limit = admission.take(client.text);
-    if (limit instanceof Promise) void limit.then((found) => admit(socket, client, tls, serveHttp, found));
-    else admit(socket, client, tls, serveHttp, limit);
+    if (!(limit instanceof Promise)) return admit(socket, client, tls, serveHttp, limit);
+    const asking = limit.then((found) => {
+      admissions.delete(asking);
+      admit(socket, client, tls, serveHttp, found);
+    });
+    admissions.add(asking);
   }
 
   function admit(
@@ -244,6 +250,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     async stopAccepting() {
       isDraining = true;
       for (const server of servers) server.close();
+      if (admissions.size > 0) await Promise.all(admissions);
       const fresh: Connection[] = [];
       for (const [, connection] of connections) {
         // A head that is still to be written says that no further request will be taken.

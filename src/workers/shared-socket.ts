@@ -24,7 +24,7 @@ interface Handle {
 
 type CreateServerHandle = (
   address: string | null,
-  port: number,
+  port: number | null,
   addressType: 4 | 6 | -1,
   fd?: number,
 ) => Handle | number;
@@ -53,7 +53,7 @@ export function bindSharedSocket({ address, port }: Endpoint): SharedSocket {
 
 /** Takes a listening socket that was passed to this process, by its descriptor. @throws the system's error */
 export function adoptSharedSocket(fd: number): SharedSocket {
-  return fromHandle(findCreate()?.(null, -1, -1, fd), `descriptor ${fd}`);
+  return fromHandle(findCreate()?.(null, null, -1, fd), `descriptor ${fd}`);
 }
 
 function fromHandle(handle: Handle | number | undefined, what: string): SharedSocket {

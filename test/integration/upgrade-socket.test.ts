@@ -47,17 +47,17 @@ async function holdSocket(folder: TempFolder): Promise<Holder> {
   };
 }
 
-function settings(folder: TempFolder, listen: string): void {
-  writeSettings(folder, '', ['# nothing is allowed']);
+function settings(folder: TempFolder, listen: string, config = ''): void {
+  writeSettings(folder, config, ['# nothing is allowed']);
   folder.write('config.yaml', folder.read('config.yaml').replace('127.0.0.1:0', listen));
 }
 
-test.runIf(hasPython)(
-  'a hundred connectors at a time see no refusal and no reset over restarts',
-  async () => {
+test.runIf(hasPython).each([1, 2])(
+  'a hundred connectors at a time see no refusal and no reset over restarts, with %d workers',
+  async (workers) => {
     using folder = createTempFolder();
     using holder = await holdSocket(folder);
-    settings(folder, `127.0.0.1:${holder.port}`);
+    settings(folder, `127.0.0.1:${holder.port}`, `workers: ${workers}`);
     expect(await holder.start()).toContain(`"listen":["127.0.0.1:${holder.port}"]`);
     const failures: string[] = [];
     let answered = 0;

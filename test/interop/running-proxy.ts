@@ -82,6 +82,7 @@ export async function startProxy(
       'allowlist: [./allowed.txt]',
       'privateDestinations: [127.0.0.2/32]',
       'log: { access: ./access.log, format: json }',
+      'workers: 1',
       ...(users.length > 0 ? ['auth: { usersFile: ./users, requiredFrom: [127.0.0.0/8] }'] : []),
       ...lines,
       '',
