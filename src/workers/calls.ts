@@ -1,5 +1,6 @@
 /** What the primary asks of its workers, and they of it. Everything here goes over a channel as it is: plain data. */
 import type { Config } from '../config/config.ts';
+import type { ListenerKeys } from '../config/listener-keys.ts';
 import type { Endpoint } from '../config/values.ts';
 import type { PlainMetrics } from '../observe/metrics.ts';
 import type { StatusFigures } from '../observe/status/figures.ts';
@@ -11,8 +12,8 @@ import type { ToLeases, ToLedger } from './permits.ts';
 /** What a worker begins with. */
 export interface Beginning {
   readonly generation: Generation;
-  /** The descriptors of the listening sockets, in the order of `listen`. */
-  readonly descriptors: readonly number[];
+  /** The listening sockets by their descriptors, each with what it needs to speak TLS. */
+  readonly sockets: readonly { readonly fd: number; readonly keys: ListenerKeys | null }[];
   /** Everything that the proxy listens on, which no target may be. */
   readonly ownListeners: readonly Endpoint[];
   readonly viaName: string;

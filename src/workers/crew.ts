@@ -58,7 +58,8 @@ export function createCrewOfOne(serving: Serving, onListening: OnListening): Cre
     async open({ loaded }, descriptors) {
       for (const [index, endpoint] of loaded.config.listen.entries()) {
         const fd = descriptors[index];
-        const bound = await serving.listen(endpoint, fd, loaded.listenerKeys[index] ?? null);
+        const keys = loaded.listenerKeys[index] ?? null;
+        const bound = await (fd === undefined ? serving.listen(endpoint, keys) : serving.listenOn(fd, keys));
         // At once: the other listeners may take a while to bind, and this one is accepting.
         onListening(index, bound, fd !== undefined);
       }

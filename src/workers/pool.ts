@@ -55,7 +55,9 @@ export function createPool(deps: PoolDeps): Crew {
   const leaving = new Set<WorkerProcess>();
   const sockets: SharedSocket[] = [];
   const retired = createRetired();
+  /** What is in force, and what was at the start. */
   let generation: Generation | null = null;
+  let began: Generation | null = null;
   let ledger: Ledger<WorkerProcess> | null = null;
   let isOpen = false;
   let isStopping = false;
@@ -93,20 +95,28 @@ export function createPool(deps: PoolDeps): Crew {
 
   /** Starts one more; resolves when it accepts, and rejects when it does not come to that. */
   async function start(): Promise<void> {
-    if (!generation) throw new Error('nothing is in force');
-    const descriptors = sockets.map(({ fd }) => fd);
-    const worker = startWorker(descriptors, callsOf, onBug);
+    if (!generation || !began) throw new Error('nothing is in force');
+    const { listenerKeys } = generation.loaded;
+    const worker = startWorker(
+      sockets.map(({ fd }) => fd),
+      callsOf,
+      onBug,
+    );
     workers.add(worker);
     ledger?.add(worker);
     void worker.exited.then((how) => onExit(worker, how));
     try {
       await worker.ask('begin', {
         generation,
-        descriptors: descriptors.map((_, index) => firstSharedDescriptor + index),
+        // What it listens on, and whether in TLS, is as it was when the proxy began.
+        sockets: began.loaded.listenerKeys.map((keys, index) => ({
+          fd: firstSharedDescriptor + index,
+          keys: keys && (listenerKeys[index] ?? keys),
+        })),
         ownListeners: deps.ownListeners(),
         viaName: deps.viaName,
         accessFile: deps.accessFile,
-        format: generation.loaded.config.log.format,
+        format: began.loaded.config.log.format,
       });
     } catch (error) {
       worker.kill();
@@ -201,7 +211,7 @@ export function createPool(deps: PoolDeps): Crew {
 
   return {
     async open({ loaded, document, snapshot }, descriptors) {
-      generation = toGeneration(loaded, snapshot.generation, document);
+      began = generation = toGeneration(loaded, snapshot.generation, document);
       ledger = createLedger(loaded.config.limits, size, (worker, message) => worker.tell('permits', message));
       for (const [index, endpoint] of loaded.config.listen.entries()) {
         const fd = descriptors[index];

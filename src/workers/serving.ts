@@ -39,8 +39,10 @@ export interface Serving {
   readonly current: () => Snapshot;
   readonly exchanges: () => Iterable<Exchange>;
   readonly tunnels: Pick<LiveTunnels, 'list' | 'close'>;
-  /** Accepts at an address of its own, or with `fd` on a socket that somebody else opened. */
-  listen(endpoint: Endpoint, fd: number | undefined, keys: ListenerKeys | null): Promise<Endpoint>;
+  /** Binds an address and accepts there. */
+  listen(endpoint: Endpoint, keys: ListenerKeys | null): Promise<Endpoint>;
+  /** Accepts on a socket that somebody else opened, by its descriptor. */
+  listenOn(fd: number, keys: ListenerKeys | null): Promise<Endpoint>;
   /** Puts another snapshot in force, and other keys for handshakes to come. @throws where keys do not serve */
   replace(snapshot: Snapshot, listenerKeys: LoadedConfig['listenerKeys']): void;
   /** Closes what flows and the rules in force refuse; gives how many tunnels that were. */
@@ -79,8 +81,8 @@ export async function createServing(initial: Snapshot, deps: ServingDeps): Promi
     current: () => snapshot,
     exchanges: () => exchanges.all(),
     tunnels,
-    listen: ({ address, port }, fd, keys) =>
-      fd === undefined ? server.listen(address, port, keys) : server.listenOn(fd, keys),
+    listen: ({ address, port }, keys) => server.listen(address, port, keys),
+    listenOn: (fd, keys) => server.listenOn(fd, keys),
     replace(next, listenerKeys) {
       for (const [index, keys] of listenerKeys.entries()) if (keys) server.replaceKeys(index, keys);
       snapshot = next;

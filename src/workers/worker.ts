@@ -69,7 +69,7 @@ export function work(): Promise<number> {
   }
 
   async function begin(beginning: Beginning): Promise<void> {
-    const { generation, descriptors, ownListeners, viaName } = beginning;
+    const { generation, sockets, ownListeners, viaName } = beginning;
     const machine = createMachine();
     for (const { address, port } of ownListeners) machine.addListener(address, port);
     const accessLog = openAccessLog(beginning);
@@ -97,10 +97,7 @@ export function work(): Promise<number> {
     );
     parts = { serving, accessLog, report };
     rules = generation.rules.length;
-    const { listen } = generation.loaded.config;
-    for (const [index, endpoint] of listen.entries()) {
-      await serving.listen(endpoint, descriptors[index], generation.loaded.listenerKeys[index] ?? null);
-    }
+    for (const { fd, keys } of sockets) await serving.listenOn(fd, keys);
   }
 
   function replace({ generation, recheck }: { readonly generation: Generation; readonly recheck: boolean }): number {

@@ -35,7 +35,8 @@ export const usage = `npm run bench -- [--rounds N] [--only METRIC,..] [--peers 
   --workers  processes (threads for haproxy) of each peer
   --idle     tunnels held open for the memory figure (5000)
   --scale    does so much more, or less, of everything in each round (1)
-  --also     measures another checkout of the product beside this one, with its node_modules
+  --also     measures another checkout of the product beside this one, with its node_modules; @N behind the folder
+             gives it so many workers (--also two=.@2)
   --profile  leaves a CPU profile of the product, taken while the rounds run
 `;
 

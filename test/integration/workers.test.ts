@@ -95,6 +95,21 @@ test('a reload holds in every worker when it is acknowledged, and reaches those 
   );
 });
 
+test('what counts from the next start on is as it was for a worker that is started later, too', async () => {
+  await using proxy = await start('reload: { watch: false }');
+  const { status } = await openInBoth(proxy);
+  const changed = proxy.folder
+    .read('config.yaml')
+    .replace(/listen: \["127.0.0.1:0"\]/, 'listen: ["127.0.0.1:0", "[::1]:0"]');
+  proxy.folder.write('config.yaml', `${changed}log: { format: squid }\n`);
+  expect(await proxy.ask('reload')).toMatchObject({ result: 'done', needsRestart: ['listen', 'log.format'] });
+  for (const { pid } of status.workers) process.kill(pid, 'SIGKILL');
+  await proxy.said('worker_started', 1);
+  await using refused = await openTunnel(proxy.port, 'www.example.com:443');
+  expect(refused.status).toBe(403);
+  expect(await proxy.record()).toMatchObject({ status: 403, target: 'www.example.com:443' });
+});
+
 test('a reload with a fault leaves every worker as it was', async () => {
   await using proxy = await start('reload: { watch: false }');
   proxy.writeRules('*');

@@ -48,6 +48,8 @@ export interface Peer {
   readonly acl: AclForm;
   /** Where it listens, when it is not told. */
   readonly fixedPort: number | null;
+  /** How many processes it has, other than all peers of the run. */
+  readonly workers?: number;
 }
 
 export const product = 'lockdown-proxy';
@@ -81,7 +83,7 @@ function lockdownProxy(name: string, role: Role, checkout: string, cacheFolder: 
 
 export interface PeerOptions {
   readonly workers: number;
-  /** Other checkouts of the product, as `name=folder`. */
+  /** Other checkouts of the product, as `name=folder`, with `@N` behind it for another number of workers. */
   readonly checkouts: readonly string[];
 }
 
@@ -91,8 +93,9 @@ export function listPeers(cacheFolder: string, { workers, checkouts }: PeerOptio
   return [
     lockdownProxy(product, 'proxy', here('../../..'), cacheFolder),
     ...checkouts.map((text) => {
-      const [name = '', folder = name] = text.split('=');
-      return lockdownProxy(name, 'version', resolve(folder), cacheFolder);
+      const [, name = '', folder = name, count] = /^([^=]*)(?:=(.*?))?(?:@(\d+))?$/.exec(text) ?? [];
+      const version = lockdownProxy(name, 'version', resolve(folder), cacheFolder);
+      return count === undefined ? version : { ...version, workers: Number(count) };
     }),
     // More than one process of squid talks over /dev/shm and cannot stay a single one in the foreground.
     debian('squid', 'proxy', 'names', 'squid.conf', [workers > 1 ? '--foreground' : '-N', '-f', '$config']),

@@ -19,7 +19,8 @@ export interface SettingOptions {
 
 /** Makes the folder of one launch, with the list and the configuration in it. */
 export async function prepareSetting(peer: Peer, options: SettingOptions): Promise<Setting> {
-  const { destination, workers, clients, files } = options;
+  const { destination, clients, files } = options;
+  const workers = peer.workers ?? options.workers;
   const folder = mkdtempSync(join(options.folder, `${peer.name.replaceAll(/\W/g, '-')}-`));
   // Peers that drop root write their logs here as somebody else.
   chmodSync(folder, 0o777);
