@@ -55,7 +55,7 @@ test('a proxy URL with its scheme is read as it was meant', () => {
 test.each([
   [[], /^--proxy: write HOST:PORT, such as 10\.0\.0\.5:3128; got nothing\n$/],
   [['--proxy', '10.0.0.5'], /^--proxy: write HOST:PORT/],
-  [['--proxy', 'http://u:p@10.0.0.5:3128'], /got credentials, which a PAC file cannot carry\n$/],
+  [['--proxy', 'http://u:p@10.0.0.5:3128'], /got credentials, which neither the agents nor a PAC file can carry\n$/],
   [['--proxy', '10.0.0.5:3128', '--no-proxy', 'a b'], /^--no-proxy: "a b" is no name/],
 ])('%j is wrong usage, and prints no file', (options, message) => {
   const { stdout, stderr, status } = print(...options);
