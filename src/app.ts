@@ -234,7 +234,8 @@ function workersOf({ config }: LoadedConfig, serviceLog: AppDeps['serviceLog']):
   const wanted = config.workers === 'auto' ? availableParallelism() : config.workers;
   if (wanted === 1 || canShareSockets()) return wanted;
   const message = 'listening sockets cannot be shared among processes here: one process serves';
-  serviceLog.warn('workers_unavailable', { wanted }, message);
+  const isAsked = config.workers !== 'auto';
+  serviceLog[isAsked ? 'warn' : 'info']('workers_unavailable', { wanted }, message);
   return 1;
 }
 

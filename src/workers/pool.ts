@@ -3,11 +3,12 @@
  * replaced when they die. A worker that died takes its own tunnels with it and nothing else.
  */
 import { createSecureContext } from 'node:tls';
+import type { LoadedConfig } from '../config/load.ts';
 import type { Endpoint } from '../config/values.ts';
 import type { AccessLog } from '../observe/access-log.ts';
 import type { ServiceLog } from '../observe/service-log.ts';
 import type { Verifier } from '../state/verify.ts';
-import type { PrimaryCalls, Refusal, WorkerCounts } from './calls.ts';
+import type { Beginning, PrimaryCalls, Refusal, WorkerCounts } from './calls.ts';
 import type { Crew, OnListening } from './crew.ts';
 import type { Generation } from './generation.ts';
 import { toGeneration } from './generation.ts';
@@ -57,7 +58,7 @@ export function createPool(deps: PoolDeps): Crew {
   const retired = createRetired();
   /** What is in force, and what was at the start. */
   let generation: Generation | null = null;
-  let began: Generation | null = null;
+  let began: (Pick<Beginning, 'format'> & Pick<LoadedConfig, 'listenerKeys'>) | null = null;
   let ledger: Ledger<WorkerProcess> | null = null;
   let isOpen = false;
   let isStopping = false;
@@ -109,14 +110,14 @@ export function createPool(deps: PoolDeps): Crew {
       await worker.ask('begin', {
         generation,
         // What it listens on, and whether in TLS, is as it was when the proxy began.
-        sockets: began.loaded.listenerKeys.map((keys, index) => ({
+        sockets: began.listenerKeys.map((keys, index) => ({
           fd: firstSharedDescriptor + index,
           keys: keys && (listenerKeys[index] ?? keys),
         })),
         ownListeners: deps.ownListeners(),
         viaName: deps.viaName,
         accessFile: deps.accessFile,
-        format: began.loaded.config.log.format,
+        format: began.format,
       });
     } catch (error) {
       worker.kill();
@@ -211,7 +212,8 @@ export function createPool(deps: PoolDeps): Crew {
 
   return {
     async open({ loaded, document, snapshot }, descriptors) {
-      began = generation = toGeneration(loaded, snapshot.generation, document);
+      generation = toGeneration(loaded, snapshot.generation, document);
+      began = { listenerKeys: loaded.listenerKeys, format: loaded.config.log.format };
       ledger = createLedger(loaded.config.limits, size, (worker, message) => worker.tell('permits', message));
       for (const [index, endpoint] of loaded.config.listen.entries()) {
         const fd = descriptors[index];

@@ -8,6 +8,7 @@ const defaultMaxQueuedBytes = 16 * 1024 * 1024;
 /** `send` calls back when the channel took the lines, with whether it did. */
 export function createRelayedLines(
   send: (text: string, onSent: (isSent: boolean) => void) => void,
+  onDrop: (count: number) => void,
   maxQueuedBytes = defaultMaxQueuedBytes,
 ): LineSink {
   let waiting: string[] = [];
@@ -16,6 +17,11 @@ export function createRelayedLines(
   let isSending = false;
   let timer: NodeJS.Timeout | undefined;
   let onEmpty: (() => void) | null = null;
+
+  function drop(count: number): void {
+    dropped += count;
+    onDrop(count);
+  }
 
   function flush(): void {
     timer = undefined;
@@ -31,7 +37,7 @@ export function createRelayedLines(
     send(text, (isSent) => {
       isSending = false;
       queuedBytes -= text.length;
-      if (!isSent) dropped += lines.length;
+      if (!isSent) drop(lines.length);
       if (waiting.length > 0 || onEmpty) flush();
     });
   }
@@ -42,7 +48,7 @@ export function createRelayedLines(
     },
     write(line) {
       if (queuedBytes + line.length > maxQueuedBytes) {
-        dropped += 1;
+        drop(1);
         return;
       }
       queuedBytes += line.length;

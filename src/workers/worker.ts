@@ -53,18 +53,16 @@ export function work(): Promise<number> {
   };
 
   function openAccessLog({ accessFile, format }: Beginning): AccessLog {
-    const relayed = {
-      sink: createRelayedLines((text, onSent) => {
-        send({ kind: 'call', name: 'lines', given: text, id: null }, (error) => onSent(error === null));
-      }),
-    };
+    const onDrop = (count: number) => serviceLog.warn('access_log_dropped', { count });
+    const relay = (text: string, onSent: (isSent: boolean) => void) =>
+      send({ kind: 'call', name: 'lines', given: text, id: null }, (error) => onSent(error === null));
     return createAccessLog({
       destination: accessFile ?? '-',
       format,
-      onDrop: (count) => serviceLog.warn('access_log_dropped', { count }),
+      onDrop,
       onError: (error) => serviceLog.error('access_log_failed', { error }),
       onLimited: (record) => primary.tell('limited', record),
-      ...(accessFile === null ? relayed : {}),
+      ...(accessFile === null && { sink: createRelayedLines(relay, onDrop) }),
     });
   }
 

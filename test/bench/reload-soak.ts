@@ -2,17 +2,19 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import type { RunningStatus } from '../../src/cli/running-status.ts';
 import { createDestination, echo } from '../support/destination.ts';
 import type { OperatedProxy } from '../support/operated-proxy.ts';
 import { operateProxy } from '../support/operated-proxy.ts';
 import type { Tunnel } from '../support/tunnel.ts';
 import { openTunnel } from '../support/tunnel.ts';
 
-const usage = `npm run soak -- [--reloads N] [--held N] [--clients N]
+const usage = `npm run soak -- [--reloads N] [--held N] [--clients N] [--workers N]
 
   --reloads  reloads in all, each with other rules than the one before (1000)
   --held     tunnels that stay open over all of them (100)
   --clients  clients that open, use and close tunnels meanwhile (8)
+  --workers  processes that serve (1)
 `;
 
 /** How far the resident size at the end may lie above that after two fifths of the reloads, when all code is warm. */
@@ -42,8 +44,12 @@ async function useTunnels(port: number, target: string, load: Load): Promise<voi
   }
 }
 
-function residentMb(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+/** Of all of its processes. */
+function residentMb({ pid, workers }: RunningStatus): number {
+  const sizes = [...new Set([pid, ...workers.map((worker) => worker.pid)])].map((one) =>
+    Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1] ?? 0),
+  );
+  return sizes.reduce((all, size) => all + size, 0) / 1024;
 }
 
 /** Reloads so often, and gives the resident size after each fifth, in megabytes. */
@@ -53,7 +59,7 @@ async function reloadOften(
   rule: string,
   load: Load,
 ): Promise<readonly number[]> {
-  const { pid } = (await proxy.ask('status')) as { readonly pid: number };
+  const status = (await proxy.ask('status')) as RunningStatus;
   const sizes: number[] = [];
   const started = performance.now();
   for (let index = 1; index <= reloads; index++) {
@@ -62,7 +68,7 @@ async function reloadOften(
     const { result } = (await proxy.ask('reload')) as { readonly result: string };
     if (result !== 'done') throw new Error(`reload ${index}: ${result}`);
     if (index % Math.ceil(reloads / 5) > 0) continue;
-    sizes.push(residentMb(pid));
+    sizes.push(residentMb(status));
     const each = (performance.now() - started) / index;
     say(
       `${index} reloads, ${each.toFixed(1)} ms each, ${load.count} exchanges, ${sizes.at(-1)?.toFixed(1)} MB resident`,
@@ -72,8 +78,9 @@ async function reloadOften(
 }
 
 async function main(): Promise<number> {
-  const options = { reloads: { type: 'string' }, held: { type: 'string' }, clients: { type: 'string' } } as const;
-  const { values } = parseArgs({ options: { ...options, help: { type: 'boolean' } } });
+  const text = { type: 'string' } as const;
+  const options = { reloads: text, held: text, clients: text, workers: text, help: { type: 'boolean' } } as const;
+  const { values } = parseArgs({ options });
   if (values.help) {
     say(usage);
     return 0;
@@ -86,7 +93,7 @@ async function main(): Promise<number> {
   const rule = `ip:${target}`;
   await using proxy = await operateProxy({
     rules: [rule],
-    config: 'reload: { watch: false }',
+    config: `reload: { watch: false }\nworkers: ${Number(values.workers ?? 1)}`,
     env: { NODE_OPTIONS: smallHeap },
   });
   const tunnels: Tunnel[] = [];
