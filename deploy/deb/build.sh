@@ -63,6 +63,9 @@ build() {
   put 644 deploy/deb/completion "$root/usr/share/bash-completion/completions/$name"
   put 644 deploy/deb/$name.1 "$root/usr/share/man/man1/$name.1"
   gzip -9n "$root/usr/share/man/man1/$name.1"
+  # The scripts for other machines: for the network security group, and for application VMs.
+  (cd deploy && find nsg windows clients -type f -perm /111 -exec install -D -m 755 {} "$root/usr/share/$name/{}" \; \
+    -o -type f -exec install -D -m 644 {} "$root/usr/share/$name/{}" \;)
   put 644 README.md "$doc/README.md"
   put 644 LICENSE "$doc/copyright"
   printf '\nThe Node that comes with this package:\n\n' >>"$doc/copyright"

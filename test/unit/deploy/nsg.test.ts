@@ -1,0 +1,222 @@
+/** `deploy/nsg`: the shell script run against a stand-in for az, the PowerShell script read and held against it. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import process from 'node:process';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AzState } from '../../support/az-stand-in.ts';
+import { unknownCommands } from '../../support/powershell-commands.ts';
+import { readPowerShell } from '../../support/powershell.ts';
+import type { TempFolder } from '../../support/temp-folder.ts';
+import { createTempFolder } from '../../support/temp-folder.ts';
+
+const folder = resolve(import.meta.dirname, '../../../deploy/nsg');
+const standIn = resolve(import.meta.dirname, '../../support/az-stand-in.ts');
+const given = ['-g', 'rg', '--proxy', '10.0.0.5'];
+
+let place: TempFolder;
+beforeEach(() => {
+  place = createTempFolder();
+  const az = `#!/bin/sh\nexec '${process.execPath}' '${standIn}' '${place.path}/state.json' "$@"\n`;
+  spawnSync('install', ['-m', '755', place.write('az.sh', az), join(place.path, 'az')]);
+});
+afterEach(() => place.remove());
+
+function run(argv: readonly string[], path = `${place.path}:${process.env['PATH']}`) {
+  const done = spawnSync('bash', [join(folder, 'nsg.sh'), ...argv], { encoding: 'utf8', env: { PATH: path } });
+  return { out: done.stdout, told: done.stderr, status: done.status };
+}
+
+const stateOf = (): AzState => JSON.parse(place.read('state.json')) as AzState;
+const plant = (state: Partial<AzState>) => place.write('state.json', JSON.stringify(state));
+/** The rules as they stand, each on a line. */
+const rulesNow = (): readonly string[] =>
+  Object.values(stateOf().groups['NSG-lockdown'] ?? {}).map((rule) => {
+    const ports = rule.destinationPortRange ?? rule.destinationPortRanges.join(' ');
+    return `${rule.name} ${rule.priority} ${rule.direction} ${rule.access} ${rule.protocol} ${rule.sourceAddressPrefix} ${rule.destinationAddressPrefix} ${ports}`;
+  });
+
+const open = [
+  'allow-proxy-internet 200 Outbound Allow Tcp 10.0.0.5/32 Internet 80 443',
+  'deny-internet 4000 Outbound Deny * * Internet *',
+];
+const tight = [
+  'allow-proxy-storage 200 Outbound Allow Tcp 10.0.0.5/32 Storage 443',
+  'allow-proxy-azurebackup 201 Outbound Allow Tcp 10.0.0.5/32 AzureBackup 443',
+  'allow-proxy-azureactivedirectory 202 Outbound Allow Tcp 10.0.0.5/32 AzureActiveDirectory 443',
+  'allow-proxy-azureresourcemanager 203 Outbound Allow Tcp 10.0.0.5/32 AzureResourceManager 443',
+  'deny-internet 4000 Outbound Deny * * Internet *',
+];
+
+describe('nsg.sh', () => {
+  test('makes the group and its rules, and a second run changes nothing', () => {
+    expect(run(given)).toMatchObject({ status: 0, out: expect.stringMatching(/\ndone: 3 commands\n$/) as string });
+    expect(rulesNow()).toEqual(open);
+    const { calls } = stateOf();
+    expect(run(given).out).toMatch(
+      /^as it should be: the group NSG-lockdown\n(as it should be: \S+\n){2}nothing to change\n$/,
+    );
+    expect(stateOf().calls).toEqual(calls);
+  });
+
+  test('lets out to two ports, never to a range', () => {
+    run(given);
+    expect(stateOf().groups['NSG-lockdown']?.['allow-proxy-internet']?.destinationPortRanges).toEqual(['80', '443']);
+  });
+
+  test('--tight: a rule a tag, said with what it costs; each way replaces the other', () => {
+    run(given);
+    const tightened = run([...given, '--tight']);
+    expect(tightened.out).toContain('set ranges: { source: discovery } on the proxy');
+    expect(new Set(rulesNow())).toEqual(new Set(tight));
+    expect(run([...given, '--tight']).out).toContain('nothing to change');
+    run(given);
+    expect(new Set(rulesNow())).toEqual(new Set(open));
+  });
+
+  test('--tags: others, regional ones too', () => {
+    run([...given, '--tight', '--tags', 'Storage.WestEurope AzureBackup.WestEurope']);
+    expect(rulesNow().slice(0, 2)).toEqual([
+      'allow-proxy-storage-westeurope 200 Outbound Allow Tcp 10.0.0.5/32 Storage.WestEurope 443',
+      'allow-proxy-azurebackup-westeurope 201 Outbound Allow Tcp 10.0.0.5/32 AzureBackup.WestEurope 443',
+    ]);
+  });
+
+  test('a run that failed half way is completed by the next, and a rule that was changed is put right', () => {
+    plant({ refuses: 'network nsg rule' });
+    const failed = run(given);
+    expect(failed.status).toBe(1);
+    expect(failed.told).toMatch(/nsg\.sh: az network nsg rule: ERROR: \(AuthorizationFailed\)/);
+    plant({ ...stateOf(), refuses: null });
+    expect(run(given).status).toBe(0);
+    const state = stateOf();
+    const [rule] = Object.values(state.groups['NSG-lockdown'] ?? {});
+    Object.assign(rule ?? {}, { destinationPortRange: '80-443', destinationPortRanges: [] });
+    plant(state);
+    expect(run(given).out).toContain(
+      'az network nsg rule update -g rg --nsg-name NSG-lockdown -n allow-proxy-internet',
+    );
+    expect(rulesNow()).toEqual(open);
+  });
+
+  test('--dry-run prints the commands and changes nothing, with az and without', () => {
+    plant({});
+    const before = place.read('state.json');
+    const { out } = run([...given, '--dry-run', '-l', 'westeurope']);
+    expect(place.read('state.json')).toBe(before);
+    expect(out).toContain('az network nsg create -g rg -n NSG-lockdown --location westeurope\n');
+    expect(out).toContain('3 commands would be run; nothing was changed (--dry-run)\n');
+    const bare = createTempFolder();
+    for (const tool of ['bash', 'grep', 'mktemp', 'rm', 'sed', 'tail', 'tr', 'cat']) {
+      spawnSync('bash', ['-c', `ln -s "$(command -v ${tool})" '${bare.path}'`]);
+    }
+    const without = run([...given, '--dry-run', '-l', 'westeurope'], bare.path);
+    expect(without.out).toBe(out);
+    expect(run(given, bare.path)).toMatchObject({
+      status: 1,
+      told: 'nsg.sh: the az CLI is not here: install azure-cli, or run this in Azure Cloud Shell; nothing was changed\n',
+    });
+    bare.remove();
+  });
+
+  test('puts the group on a subnet, and warns of what leaves a way out there', () => {
+    const id = (name: string) => ({ id: `/subscriptions/s/x/${name}` });
+    plant({
+      subnets: { 'vnet/apps': { networkSecurityGroup: id('old-group'), routeTable: id('to-firewall') } },
+      peerings: [{ name: 'hub' }],
+      groups: { 'NSG-lockdown': {} },
+    });
+    run(given);
+    const state = stateOf();
+    const rules = state.groups['NSG-lockdown'] ?? {};
+    const [rule] = Object.values(rules);
+    if (rule) rules['wide'] = { ...rule, name: 'wide', priority: 300, destinationAddressPrefix: '*' };
+    plant(state);
+    const { told, status } = run([...given, '--subnet', 'vnet/apps']);
+    expect(status).toBe(0);
+    expect(told).toContain('warning: vnet/apps has the group old-group, which NSG-lockdown replaces\n');
+    expect(told).toContain('warning: the rule wide (300) lets out to * before deny-internet (4000) comes');
+    expect(told).toContain('warning: AllowVnetOutBound (65000) stays');
+    expect(told).toContain('warning: vnet/apps has the route table to-firewall');
+    expect(told).toContain('warning: vnet is peered: hub;');
+    expect(stateOf().subnets['vnet/apps']?.networkSecurityGroup?.id).toMatch(/NSG-lockdown$/);
+    expect(stateOf().subnets['vnet/apps']?.routeTable).toEqual(id('to-firewall'));
+    expect(run([...given, '--subnet', 'vnet/apps']).out).toContain('as it should be: NSG-lockdown on vnet/apps\n');
+  });
+
+  test('asks to log in', () => {
+    plant({ loggedIn: false });
+    expect(run(given)).toMatchObject({
+      status: 1,
+      told: expect.stringMatching(/^nsg\.sh: az is not logged in: run az login/) as string,
+    });
+  });
+
+  test.each([
+    [['-g', 'rg'], '--proxy: give the private address of the proxy VM'],
+    [['--proxy', '10.0.0.5'], '--resource-group: name the resource group'],
+    [['-g', 'rg', '--proxy', '52.1.2.3'], '--proxy: 52.1.2.3 is no private IPv4 address'],
+    [['-g', 'rg', '--proxy', '10.0.0.5.6'], '--proxy: 10.0.0.5.6 is no private IPv4 address'],
+    [['-g', 'rg', '--proxy', 'http://10.0.0.5:3128'], '--proxy: http://10.0.0.5:3128 is no private IPv4 address'],
+    [[...given, '--subnet', 'apps'], '--subnet: write VNET/SUBNET; got apps'],
+    [[...given, '--tight', '--tags', 'Storage;x'], '--tags: Storage;x is no service tag'],
+    [[...given, '--force'], 'unknown argument: --force\nusage: '],
+    [['-g'], '-g: a value is missing'],
+  ])('%j is wrong usage', (argv, told) => {
+    const done = run(argv);
+    expect(done.status).toBe(2);
+    expect(done.told).toContain(`nsg.sh: ${told}`);
+  });
+});
+
+const az = (
+  'Get-AzContext Get-AzResourceGroup Get-AzNetworkSecurityGroup New-AzNetworkSecurityGroup Set-AzNetworkSecurityGroup ' +
+  'Add-AzNetworkSecurityRuleConfig Set-AzNetworkSecurityRuleConfig Remove-AzNetworkSecurityRuleConfig ' +
+  'Get-AzVirtualNetwork Get-AzVirtualNetworkSubnetConfig Set-AzVirtualNetwork'
+).split(' ');
+
+describe('nsg.ps1', () => {
+  const text = readFileSync(join(folder, 'nsg.ps1'), 'utf8');
+
+  test('has no fault of syntax, and calls nothing but itself, PowerShell and Az', async () => {
+    const script = await readPowerShell(text);
+    expect(script.faults).toEqual([]);
+    expect(unknownCommands(script, az)).toEqual([]);
+    const called = new Set(script.commands.map(({ name }) => name));
+    for (const name of [
+      'New-AzNetworkSecurityGroup',
+      'Add-AzNetworkSecurityRuleConfig',
+      'Set-AzNetworkSecurityGroup',
+    ]) {
+      expect(called).toContain(name);
+    }
+  });
+
+  test('makes the rules that nsg.sh makes', () => {
+    const rows = [
+      ...text.matchAll(
+        /@\{ Name = (.+?); Priority = (.+?); Access = '(\w+)'; Protocol = '(.+?)'; Source = (.+?); Destination = (.+?); Ports = @\((.+?)\) \}/g,
+      ),
+    ];
+    const variables: Readonly<Record<string, string>> = {
+      $Source: '10.0.0.5/32',
+      $FirstPriority: '200',
+      $DenyPriority: '4000',
+    };
+    for (const [name, value] of [
+      ['FirstPriority', '200'],
+      ['DenyPriority', '4000'],
+    ]) {
+      expect(text).toContain(`$${name} = ${value}\n`);
+    }
+    const plain = (word = '') => variables[word] ?? word.replaceAll("'", '').replaceAll(',', '');
+    const [perTag, ...others] = rows.map(([, name, priority, access, protocol, source, destination, ports]) =>
+      [name, priority, 'Outbound', access, protocol, source, destination, ports].map(plain).join(' '),
+    );
+    expect(others).toEqual(open);
+    expect(perTag).toBe('$ruleName $priority Outbound Allow Tcp 10.0.0.5/32 $tag 443');
+    const [, tags = ''] = /\$Tags = @\((.+?)\)/.exec(text) ?? [];
+    expect(tags.split(', ').map(plain)).toEqual(tight.slice(0, -1).map((line) => line.split(' ')[6]));
+    expect(text).toContain("$ruleName = 'allow-proxy-' + $tag.ToLowerInvariant().Replace('.', '-')");
+  });
+});
