@@ -14,7 +14,7 @@ export function tellBeyond({ config, sources }: Patient): readonly Finding[] {
   return [
     about('azure', 'clients').unseen(
       'whether the application VMs use this proxy, or go past it',
-      `on one of them: sh check.sh --proxy ${proxy} (deploy/clients), and \`curl -m 5 https://example.com\` without proxy ` +
+      `on one of them: bash check.sh --proxy ${proxy} (deploy/clients), and \`curl -m 5 https://example.com\` without proxy ` +
         `has to fail; here: \`lockdown-proxy logs clients --expect vms.txt\` names those that never came`,
     ),
     about('azure', 'security-groups').unseen(

@@ -1,0 +1,252 @@
+/**
+ * `deploy/clients/check.sh` on a machine of its own: a namespace with stand-ins for instance metadata and the wire server,
+ * the real proxy, and a storage endpoint in another namespace. Each check is seen to pass, and to fail for its reason.
+ */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import process from 'node:process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTempFolder } from '../support/temp-folder.ts';
+import { canMakeNamespaces, connectNamespaces, makeNamespace, untilSaid } from './namespace.ts';
+import type { Namespace } from './namespace.ts';
+
+if (!canMakeNamespaces) console.warn('skipped: check.sh is tried in network namespaces, which need root and iproute2');
+
+const project = resolve(import.meta.dirname, '../..');
+const script = join(project, 'deploy/clients/check.sh');
+const storage = 'account.blob.core.windows.net';
+const proxy = '10.77.0.4:3128';
+
+interface Row {
+  readonly check: string;
+  readonly state: 'ok' | 'warn' | 'fail';
+  readonly text: string;
+  readonly fix: string | null;
+}
+interface Report {
+  readonly ok: boolean;
+  readonly proxy: string | null;
+  readonly checks: readonly Row[];
+}
+
+describe.skipIf(!canMakeNamespaces)('check.sh', () => {
+  const folder = createTempFolder();
+  const machines: Namespace[] = [];
+  let vm: Namespace;
+
+  /** Answers every connection on these places: with what a file holds, or by staying open. */
+  const answering = `
+    const { createServer } = require('node:net');
+    const { readFileSync } = require('node:fs');
+    const places = process.argv.slice(1).map((text) => text.split(' '));
+    let left = places.length;
+    for (const [host, port, file] of places) {
+      createServer((socket) => {
+        socket.on('error', () => {});
+        if (file) socket.once('data', () => { const body = readFileSync(file, 'utf8'); socket.end('HTTP/1.1 200 OK\\r\\nContent-Length: ' + body.length + '\\r\\n\\r\\n' + body); });
+      }).listen(Number(port), host, () => { if (--left === 0) console.log('listening'); });
+    }`;
+
+  const metadata = (disks: number, location = 'westeurope'): string =>
+    JSON.stringify({
+      compute: {
+        location,
+        storageProfile: {
+          dataDisks: Array.from({ length: disks }, (_, lun) => ({ lun: String(lun), name: `data-${lun}` })),
+          imageReference: { offer: 'debian' },
+          osDisk: { name: 'os' },
+        },
+      },
+      network: {},
+    });
+
+  const good = {
+    'etc/waagent.conf': 'Extensions.Enabled=y\r\nHttpProxy.Host=10.77.0.4\r\nHttpProxy.Port=3128\r\n',
+    'etc/os-release': 'ID=ubuntu\nVERSION_ID="24.04"\n',
+    'lib/systemd/system/walinuxagent.service': '[Service]\n',
+    environment: 'http_proxy=http://10.77.0.4:3128 https_proxy=http://10.77.0.4:3128 no_proxy=localhost',
+    active: '0',
+    version: 'WALinuxAgent-2.7.3.0 running on ubuntu 24.04',
+    python: '3 11',
+    metadata: metadata(4),
+  };
+
+  /** Plants a machine that is ready but for `changes`, and checks it. */
+  function check(changes: Partial<Record<keyof typeof good, string | null>>, ...argv: readonly string[]) {
+    using root = createTempFolder();
+    for (const [name, text] of Object.entries({ ...good, ...changes })) {
+      if (text !== null) (name === 'metadata' ? folder : root).write(name, text);
+    }
+    const tool = (name: string, body: string): void => {
+      chmodSync(root.write(`bin/${name}`, `#!/bin/sh\n${body}\n`), 0o755);
+    };
+    const at = root.path;
+    if (changes.version !== null) tool('waagent', `cat '${at}/version'`);
+    tool('systemctl', `case "$*" in show*) cat '${at}/environment' ;; *) exit "$(cat '${at}/active')" ;; esac`);
+    if (changes.python !== null) tool('python3', `read -r a b <'${at}/python'; echo "$a.$b"`);
+    const env = { PATH: `${at}/bin:${folder.path}/tools`, CHECK_WAIT_S: '3' };
+    const all = ['--root', at, '--storage', storage, '--vault', 'vault-1', '--vault-region', 'WestEurope', ...argv];
+    return vm.run(['bash', script, ...all], { env });
+  }
+
+  const report = (changes: Parameters<typeof check>[0], ...argv: readonly string[]) => {
+    const { out, status } = check(changes, '--json', ...argv);
+    const told = JSON.parse(out) as Report;
+    expect(status).toBe(told.ok ? 0 : 1);
+    return told;
+  };
+
+  beforeAll(async () => {
+    // Python and the agent of the machine that runs the test are not to be found by chance.
+    mkdirSync(join(folder.path, 'tools'), { recursive: true });
+    vm = makeNamespace({
+      hosts: `127.0.0.1 localhost\n20.60.1.2 ${storage}\n`,
+      'resolv.conf': 'nameserver 127.0.0.1\n',
+    });
+    const internet = makeNamespace();
+    machines.push(vm, internet);
+    const tools = 'bash cat cut grep head ip printf sed tail timeout tr uname wc';
+    vm.run(['sh', '-c', `for t in ${tools}; do ln -s "$(command -v $t)" '${folder.path}/tools/'; done`]);
+    const [end] = connectNamespaces(vm, '10.77.0.5/24', internet, '10.77.0.1/24');
+    vm.ip('address', 'add', '10.77.0.4/24', 'dev', end, 'valid_lft', '3600', 'preferred_lft', '3600');
+    vm.ip('route', 'add', 'default', 'via', '10.77.0.1', 'dev', end);
+    for (const address of ['169.254.169.254/32', '168.63.129.16/32']) vm.ip('address', 'add', address, 'dev', 'lo');
+    internet.ip('address', 'add', '20.60.1.2/32', 'dev', 'lo');
+    const node = process.execPath;
+    const imds = `169.254.169.254 80 ${folder.write('metadata', metadata(0))}`;
+    const platform = vm.start([node, '-e', answering, imds, '168.63.129.16 80', '168.63.129.16 32526']);
+    const account = internet.start([node, '-e', answering, '20.60.1.2 443']);
+    await Promise.all([untilSaid(platform, 'listening'), untilSaid(account, 'listening')]);
+    folder.write('rules.txt', `${storage}\n`);
+    const config = folder.write(
+      'config.yaml',
+      'listen: ["10.77.0.4:3128"]\nnetworks: ["10.77.0.0/24"]\ncloud: public\nallowlist: ["./rules.txt"]\nranges: { cacheDir: ./cache }\n',
+    );
+    const program = [node, '--disable-warning=DEP0060', join(project, 'src/main.ts'), 'serve', '--config', config];
+    await untilSaid(vm.start(program), '"started"');
+  });
+  afterAll(async () => {
+    for (const machine of machines) await machine.remove();
+    folder.remove();
+  });
+
+  test('says ok to everything on a machine that is ready', () => {
+    const { ok, checks } = report({});
+    expect(checks.filter(({ state }) => state !== 'ok')).toEqual([]);
+    expect(ok).toBe(true);
+    const agent = 'agent agent-service python extensions agent-proxy agent-environment';
+    const platform = 'wire-server-80 wire-server-32526 metadata data-disks vault-region';
+    const rest = 'proxy proxy-storage proxy-forbids system dhcp vault-name';
+    expect(checks.map((row) => row.check).join(' ')).toBe(`${agent} ${platform} ${rest}`);
+    const text = (name: string) => checks.find((row) => row.check === name)?.text;
+    expect(text('data-disks')).toBe('4 data disks');
+    expect(text('proxy-storage')).toBe(`a tunnel to ${storage} opens`);
+    expect(text('proxy-forbids')).toMatch(/^168\.63\.129\.16 is refused: 403 /);
+  });
+
+  test.each<[string, Parameters<typeof check>[0], string, Partial<Row>]>([
+    ['no agent', { version: null }, 'agent', { state: 'fail', text: 'the Azure agent is not installed' }],
+    ['no unit', { 'lib/systemd/system/walinuxagent.service': null }, 'agent-service', { state: 'fail' }],
+    ['a stopped agent', { active: '3' }, 'agent-service', { state: 'fail', text: 'walinuxagent is not running' }],
+    ['no Python', { python: null }, 'python', { state: 'fail' }],
+    ['an old Python', { python: '2 6' }, 'python', { state: 'fail', text: 'Python 2.6 is older than 2.7' }],
+    ['extensions switched off', { 'etc/waagent.conf': 'Extensions.Enabled=n\n' }, 'extensions', { state: 'fail' }],
+    ['no settings', { 'etc/waagent.conf': null }, 'agent-proxy', { state: 'fail' }],
+    [
+      'a proxy without port',
+      { 'etc/waagent.conf': 'HttpProxy.Host=10.77.0.4\n#HttpProxy.Port=3128\n' },
+      'agent-proxy',
+      { state: 'fail', text: 'HttpProxy.Host=10.77.0.4 without HttpProxy.Port: the agent goes direct' },
+    ],
+    [
+      'a proxy of None',
+      { 'etc/waagent.conf': 'HttpProxy.Host=None\nHttpProxy.Port=None\n' },
+      'agent-proxy',
+      { state: 'fail', text: 'HttpProxy.Host is not set: the agent goes direct' },
+    ],
+    [
+      'http_proxy alone',
+      { environment: 'http_proxy=http://10.77.0.4:3128' },
+      'agent-environment',
+      { state: 'fail', text: 'https_proxy is not set for walinuxagent: its extensions go direct' },
+    ],
+    [
+      'a proxy URL without scheme',
+      { environment: 'http_proxy=10.77.0.4:3128 https_proxy=http://10.77.0.4' },
+      'agent-environment',
+      {
+        state: 'fail',
+        text: 'http_proxy=10.77.0.4:3128 lacks its scheme or port, https_proxy=http://10.77.0.4 lacks its scheme or port for walinuxagent: its extensions go direct',
+      },
+    ],
+    ['33 disks', { metadata: metadata(33) }, 'data-disks', { state: 'fail' }],
+    [
+      'another region',
+      { metadata: metadata(1, 'northeurope') },
+      'vault-region',
+      { state: 'fail', fix: 'make a vault in northeurope' },
+    ],
+    ['CoreOS', { 'etc/os-release': 'ID="coreos"\n' }, 'system', { state: 'fail' }],
+  ])('%s', (_name, changes, name, row) => {
+    expect(report(changes).checks).toContainEqual(expect.objectContaining({ check: name, ...row }));
+    const [found] = report(changes).checks.filter((one) => one.check === name);
+    expect(found?.fix).not.toBeNull();
+  });
+
+  test.each<[string, readonly string[], string, Partial<Row>]>([
+    [
+      'a proxy that is not there',
+      ['--proxy', '10.77.0.4:9'],
+      'proxy',
+      { state: 'fail', text: '10.77.0.4:9 is not reached' },
+    ],
+    ['another proxy than the agent’s', ['--proxy', 'http://10.77.0.5:3128/'], 'agent-proxy', { state: 'warn' }],
+    [
+      'a name that the proxy refuses',
+      ['--storage', 'other.example'],
+      'proxy-storage',
+      { state: 'fail', text: expect.stringMatching(/^other\.example: 403 Not on allowlist/) as string },
+    ],
+    ['a name of a vault that cannot be', ['--vault', '1vault'], 'vault-name', { state: 'fail' }],
+  ])('%s', (_name, argv, name, row) => {
+    expect(report({}, ...argv).checks).toContainEqual(expect.objectContaining({ check: name, ...row }));
+  });
+
+  test('a proxy that opens tunnels to the platform is told', async () => {
+    const careless = `require('node:net').createServer((s) => { s.on('error', () => {}); s.once('data', () => s.end('HTTP/1.1 200 OK\\r\\n\\r\\n')); }).listen(3129, '10.77.0.4', () => console.log('listening'))`;
+    await untilSaid(vm.start([process.execPath, '-e', careless]), 'listening');
+    const { checks } = report({}, '--proxy', '10.77.0.4:3129');
+    expect(checks).toContainEqual(expect.objectContaining({ check: 'proxy-forbids', state: 'fail' }));
+  });
+
+  test('for people: a line a check, the fix under what failed', () => {
+    const { out, status } = check({ active: '3' });
+    expect(status).toBe(1);
+    expect(out).toMatch(/^ok {4}agent {15}WALinuxAgent-2\.7\.3\.0 running on ubuntu 24\.04\n/);
+    expect(out).toContain(
+      'fail  agent-service       walinuxagent is not running\n                          -> systemctl enable --now walinuxagent',
+    );
+    expect(check({}).status).toBe(0);
+  });
+
+  test('what stands in files cannot break the JSON', () => {
+    const odd = 'a"b\\c\td\u001b[2J';
+    const { checks } = report({ version: odd, 'etc/waagent.conf': `HttpProxy.Host=${odd}\nHttpProxy.Port=1\n` });
+    expect(checks.find(({ check: name }) => name === 'agent')?.text).toBe('a"b\\cd[2J');
+  });
+
+  test.each([
+    [['--frobnicate'], 'check.sh: unknown argument: --frobnicate\nusage: '],
+    [['--proxy'], 'check.sh: --proxy: a value is missing'],
+    [['--proxy', '10.0.0.5'], 'check.sh: --proxy: write HOST:PORT, such as 10.0.0.5:3128; got 10.0.0.5'],
+    [['--storage', 'a b'], 'check.sh: --storage: write a host name; got a b'],
+  ])('%j is wrong usage', (argv, told) => {
+    const done = vm.run(['bash', script, ...argv]);
+    expect(done.status).toBe(2);
+    expect(done.told.slice(0, told.length)).toBe(told);
+    expect(done.out).toBe('');
+  });
+  test('the proxy is the one of the settings where none is given', () => {
+    expect(report({}).proxy).toBe(proxy);
+  });
+});
