@@ -69,8 +69,9 @@ export interface App {
     list(): Promise<readonly ExchangeRecord[]>;
     close(id: string): Promise<boolean>;
   };
-  /** The processes that serve. */
+  /** The processes that serve, and how many there are. */
   readonly workers: Crew['workers'];
+  readonly workerCount: number;
   /** Whether a stop was asked for: nothing more should be sent here. */
   readonly isDraining: boolean;
   /**
@@ -195,6 +196,9 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
     },
     tunnels: { list: () => crew.tunnels(), close: (id) => crew.close(id) },
     workers: () => crew.workers(),
+    get workerCount() {
+      return crew.processes?.count() ?? 1;
+    },
     reopenLogs: () => crew.reopenLogs(),
     abandon: () => crew.abandon(),
     get isDraining() {

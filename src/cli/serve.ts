@@ -118,6 +118,7 @@ function sayStarted(app: App, loaded: LoadedConfig, serviceLog: ServiceLog): voi
     cloud: config.cloud,
     allowlist: config.allowlist,
     rules: loaded.rules.length,
+    workers: app.workerCount,
     openToAnyTenant: rulesOpenToAnyTenant(loaded.rules).map(({ text }) => text),
     mode: config.mode,
     tlsServerName: config.tlsServerName,

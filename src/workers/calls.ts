@@ -41,7 +41,7 @@ export type WorkerCalls = {
   readonly begin: (given: Beginning) => Promise<void>;
   readonly permits: (message: ToLeases) => void;
   /** Answered with the tunnels closed, when nothing is judged by the rules before any more. */
-  readonly generation: (given: { readonly generation: Generation; readonly recheck: boolean }) => number;
+  readonly generation: (given: { readonly generation: Generation; readonly recheck: boolean }) => Promise<number>;
   readonly tunnels: (given: null) => readonly ExchangeRecord[];
   readonly close: (id: string) => boolean;
   readonly counts: (given: null) => Promise<WorkerCounts>;

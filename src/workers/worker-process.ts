@@ -46,9 +46,14 @@ export function startWorker(
     onBug,
   );
   child.on('message', (message) => channel.receive(message));
-  child.on('disconnect', () => channel.close());
+  const { promise: silent, resolve: onSilence } = Promise.withResolvers<void>();
+  child.on('disconnect', () => {
+    channel.close();
+    onSilence();
+  });
   const exited = new Promise<number | string>((resolve) => {
-    child.on('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+    // What it said last may be read after its end.
+    child.on('exit', (code, signal) => void silent.then(() => resolve(code ?? signal ?? 'unknown')));
     // Without a process there is no exit.
     child.on('error', (error) => {
       channel.close();

@@ -35,6 +35,7 @@ interface Parts {
 /** Works until the primary says stop, is gone, or a bug ends it; gives the exit code. */
 export function work(): Promise<number> {
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  let begun = Promise.resolve();
   let parts: Parts | null = null;
   let rules = 0;
   let isStopping = false;
@@ -135,8 +136,12 @@ export function work(): Promise<number> {
   const leases = createLeases((message) => primary.tell('permits', message));
   const calls: WorkerCalls = {
     permits: (message) => leases.receive(message),
-    begin,
-    generation: replace,
+    begin: (beginning) => (begun = begin(beginning)),
+    async generation(next) {
+      // One may come while the worker still makes its parts from the one before.
+      await begun;
+      return replace(next);
+    },
     tunnels: () =>
       started()
         .serving.tunnels.list()

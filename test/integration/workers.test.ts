@@ -95,6 +95,27 @@ test('a reload holds in every worker when it is acknowledged, and reaches those 
   );
 });
 
+test('reloads that meet a worker in its start reach it', async () => {
+  await using proxy = await start('reload: { watch: false }');
+  const { workers } = await statusOf(proxy);
+  process.kill(workers[0]!.pid, 'SIGKILL');
+  await proxy.said('worker_died');
+  let isStarted = false;
+  void proxy.said('worker_started').then(() => (isStarted = true));
+  let count = 0;
+  while (!isStarted) {
+    proxy.writeRules(rule(), `deny www${count++}.example.com`);
+    expect(await proxy.ask('reload')).toMatchObject({ result: 'done' });
+  }
+  const refused = await Promise.all(
+    Array.from({ length: 40 }, () => openTunnel(proxy.port, `www${count - 1}.example.com:443`)),
+  );
+  expect(new Set(refused.map(({ startLine }) => startLine))).toEqual(
+    new Set(['HTTP/1.1 403 Denied by rule rules.txt:3']),
+  );
+  expect(proxy.errors.match(/"worker_died"/g)).toHaveLength(1);
+});
+
 test('what counts from the next start on is as it was for a worker that is started later, too', async () => {
   await using proxy = await start('reload: { watch: false }');
   const { status } = await openInBoth(proxy);
