@@ -6,6 +6,7 @@ import { hostPort } from './address/ip.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Endpoint } from './config/values.ts';
 import type { AccessLog } from './observe/access-log.ts';
+import { createLimitWatch } from './observe/limit-watch.ts';
 import type { Phase } from './observe/readiness.ts';
 import { createRepeatSummary } from './observe/repeat-summary.ts';
 import { createSelfReport } from './observe/self-report.ts';
@@ -91,7 +92,7 @@ export interface App {
   abandon(): void;
 }
 
-/** How often counted refusals are looked at, in milliseconds; each is said once a minute. */
+/** How often counted refusals and open connections are looked at, in milliseconds. */
 const summingMs = 5000;
 
 /** Binds every listener and serves. @throws the system's error when an address cannot be bound; nothing stays open then. */
@@ -109,7 +110,15 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
   let phase: Phase = 'starting';
   let snapshot = createSnapshot(loaded, 1, feed?.held?.document);
   const refusals = createRepeatSummary({ log: deps.serviceLog, now: () => performance.now() });
-  const summing = setInterval(() => refusals.sum(), summingMs);
+  const limits = createLimitWatch({
+    log: deps.serviceLog,
+    open: () => crew.connections(),
+    limit: () => snapshot.config.limits.connections,
+  });
+  const summing = setInterval(() => {
+    refusals.sum();
+    if (phase === 'ready') limits.look();
+  }, summingMs);
   const onRefused = ({ client, reason, ...fields }: Refusal) => refusals.note(client, reason, fields);
   const now = () => performance.now();
   const verifier = createVerifier({ pool: createHashPool(), throttle: createThrottle({ now }), now });

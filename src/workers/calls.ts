@@ -24,6 +24,8 @@ export interface Beginning {
 
 /** What a worker has counted so far. */
 export interface WorkerCounts {
+  /** Connections of clients that are open. */
+  readonly connections: number;
   readonly metrics: PlainMetrics;
   readonly figures: StatusFigures;
 }

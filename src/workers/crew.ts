@@ -43,6 +43,8 @@ export interface Crew {
   abandon(): void;
   /** The exchanges that are open in this process. */
   readonly openExchanges: () => Iterable<Exchange>;
+  /** Connections of clients that are open, in all processes and as last counted. */
+  readonly connections: () => number;
   /** The tunnels that flow through this process. */
   readonly tunnelsHere: () => number;
   /** Null where this process serves. */
@@ -75,6 +77,7 @@ export function createCrewOfOne(serving: Serving, onListening: OnListening): Cre
     stop: (deadlineMs) => serving.stop(deadlineMs),
     abandon() {},
     openExchanges: serving.exchanges,
+    connections: serving.connections,
     tunnelsHere: () => serving.tunnels.list().length,
     processes: null,
   };

@@ -259,6 +259,7 @@ export function createPool(deps: PoolDeps): Crew {
       for (const worker of [...workers, ...leaving]) worker.kill();
     },
     openExchanges: () => [],
+    connections: () => [...workers, ...leaving].reduce((all, { counts }) => all + (counts?.connections ?? 0), 0),
     tunnelsHere: () => 0,
     processes: {
       count: () => workers.size,

@@ -18,6 +18,7 @@ export function createRetired(now: () => number = Date.now): Retired {
   async function keep({ metrics, figures }: WorkerCounts): Promise<void> {
     const { history, ...others } = kept ? mergeFigures([kept.figures, figures]) : figures;
     kept = {
+      connections: 0,
       metrics: await sumCounts(kept ? [kept.metrics, metrics] : [metrics]),
       figures: {
         ...others,

@@ -39,6 +39,8 @@ export interface Serving {
   readonly current: () => Snapshot;
   readonly exchanges: () => Iterable<Exchange>;
   readonly tunnels: Pick<LiveTunnels, 'list' | 'close'>;
+  /** Connections of clients that are open. */
+  readonly connections: () => number;
   /** Binds an address and accepts there. */
   listen(endpoint: Endpoint, keys: ListenerKeys | null): Promise<Endpoint>;
   /** Accepts on a socket that somebody else opened, by its descriptor. */
@@ -80,6 +82,7 @@ export async function createServing(initial: Snapshot, deps: ServingDeps): Promi
   return {
     current: () => snapshot,
     exchanges: () => exchanges.all(),
+    connections: () => server.connectionCount,
     tunnels,
     listen: ({ address, port }, keys) => server.listen(address, port, keys),
     listenOn: (fd, keys) => server.listenOn(fd, keys),

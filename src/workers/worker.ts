@@ -107,8 +107,8 @@ export function work(): Promise<number> {
   }
 
   async function count(): Promise<WorkerCounts> {
-    const { report } = started();
-    return { metrics: await report.metrics(), figures: report.figures(0) };
+    const { report, serving } = started();
+    return { connections: serving.connections(), metrics: await report.metrics(), figures: report.figures(0) };
   }
 
   async function drain(deadlineMs: number): Promise<void> {

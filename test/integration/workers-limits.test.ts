@@ -95,3 +95,13 @@ test('a reload that raises a limit lets more in, and one that lowers it lets nob
   expect(later.filter(isIn)).toEqual([]);
   await close([...held, ...more, ...later]);
 });
+
+test('coming near the limit is said with the connections of all workers', async () => {
+  await using proxy = await start('connections: 50');
+  const tunnels = await openAll(proxy, 46);
+  expect(tunnels.filter(isIn)).toHaveLength(46);
+  const near = await proxy.said('limit_near');
+  expect(near).toMatchObject({ level: 'warn', limit: 'connections', most: 50 });
+  expect([45, 46]).toContain(near['open']);
+  await close(tunnels);
+});

@@ -100,10 +100,10 @@ test('reloads that meet a worker in its start reach it', async () => {
   const { workers } = await statusOf(proxy);
   process.kill(workers[0]!.pid, 'SIGKILL');
   await proxy.said('worker_died');
-  let isStarted = false;
-  void proxy.said('worker_started').then(() => (isStarted = true));
+  const state = { isStarted: false };
+  void proxy.said('worker_started').then(() => (state.isStarted = true));
   let count = 0;
-  while (!isStarted) {
+  while (!state.isStarted) {
     proxy.writeRules(rule(), `deny www${count++}.example.com`);
     expect(await proxy.ask('reload')).toMatchObject({ result: 'done' });
   }
