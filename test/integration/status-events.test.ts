@@ -78,6 +78,7 @@ test.each(['/status', '/status/status.js', '/status/uplot.js'])(
 const point = { atMs: 5000, up: 1, down: 2, open: 3, allowed: 4, refused: 5, failed: 6 };
 const figures = (pid: number, generation: number, more: Partial<StatusFigures> = {}): StatusFigures => ({
   readiness: { status: 'ready', ready: true, details: [] },
+  sinceMs: 1000 + pid,
   workers: [{ pid, startMs: 0, tunnels: 3, rssBytes: 1, cpu: null }],
   config: { generation, hash: `h${generation}`, mode: 'enforce', rules: 1, lists: [] },
   lastReload: null,
@@ -95,6 +96,7 @@ test('several processes add up; what they share is told as the last of them has 
   const later = { ...point, atMs: 10_000 };
   const merged = mergeFigures([figures(2, 5), figures(1, 4, { history: [point, later] })]);
   expect(merged.workers.map(({ pid }) => pid)).toEqual([1, 2]);
+  expect(merged.sinceMs).toBe(1001);
   expect(merged.config.generation).toBe(4);
   expect(merged.totals).toEqual({ bytesUp: 20, bytesDown: 40, tunnels: 6, droppedLines: 2 });
   expect(merged.outcomes).toEqual([{ verdict: 'allow', reason: null, count: 4 }]);

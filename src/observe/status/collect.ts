@@ -98,6 +98,7 @@ export function createStatusCollector(deps: CollectDeps): StatusCollector {
       const cpu = seconds < 0.2 ? null : (found.cpuMicros - before.cpuMicros) / 1e6 / seconds;
       return {
         readiness: deps.readiness(),
+        sinceMs: startMs,
         workers: [{ pid: process.pid, startMs, tunnels: found.open, rssBytes: process.memoryUsage.rss(), cpu }],
         config: {
           generation,

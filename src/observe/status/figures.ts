@@ -62,6 +62,8 @@ export interface WorkerFigures {
 
 export interface StatusFigures {
   readonly readiness: Readiness;
+  /** Since when is counted: milliseconds since 1970. */
+  readonly sinceMs: number;
   readonly workers: readonly WorkerFigures[];
   readonly config: {
     readonly generation: number;

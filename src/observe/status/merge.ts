@@ -18,6 +18,7 @@ export function mergeFigures(all: readonly StatusFigures[]): StatusFigures {
       ...worst.readiness,
       details: [...new Set(all.flatMap(({ readiness }) => readiness.details))],
     },
+    sinceMs: Math.min(...all.map((figures) => figures.sinceMs)),
     workers: all.flatMap(({ workers }) => workers).sort((a, b) => a.pid - b.pid),
     config: behind.config,
     lastReload: latest(all.map(({ lastReload }) => lastReload)),

@@ -5,7 +5,7 @@ import { bytes, count, duration, plain, rate } from './words.js';
 const $ = (id) => document.getElementById(id);
 const stepSeconds = 5;
 
-export function showState({ readiness, config, version, workers, nowMs }) {
+export function showState({ readiness, config, version, sinceMs, nowMs }) {
   const { status, details } = readiness;
   const isTroubled = details.some((detail) => detail !== 'report_mode');
   const words = { ready: 'Serving', starting: 'Starting', draining: 'Draining' };
@@ -14,8 +14,7 @@ export function showState({ readiness, config, version, workers, nowMs }) {
   say(state, status === 'ready' && isTroubled ? `${word}, needs attention` : word);
   state.className = `pill ${status !== 'ready' ? 'bad' : details.length > 0 ? 'warn' : 'good'}`;
   say($('host'), location.host);
-  const since = Math.min(...workers.map(({ startMs }) => startMs));
-  say($('sub'), `${version ? `version ${version}, ` : ''}up ${duration(nowMs - since)}`);
+  say($('sub'), `${version ? `version ${version}, ` : ''}up ${duration(nowMs - sinceMs)}`);
   document.title = `${status === 'ready' && !isTroubled ? '' : '! '}lockdown-proxy ${location.host}`;
 }
 

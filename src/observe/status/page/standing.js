@@ -4,9 +4,8 @@ import { ago, bytes, count, duration, verdicts, plain } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 
-export function showOutcomes({ outcomes, workers, nowMs }) {
-  const since = Math.min(...workers.map(({ startMs }) => startMs));
-  say($('since'), `since the start ${ago(nowMs - since)}`);
+export function showOutcomes({ outcomes, sinceMs, nowMs }) {
+  say($('since'), `since the start ${ago(nowMs - sinceMs)}`);
   const most = Math.max(1, ...outcomes.map((entry) => entry.count));
   $('outcomes-empty').hidden = outcomes.length > 0;
   keep(

@@ -64,7 +64,7 @@ function start() {
     events.addEventListener('message', ({ data }) => {
       const view = JSON.parse(data);
       // What a restarted proxy counts began anew.
-      if (last && view.workers[0]?.pid !== last.workers[0]?.pid) last = null;
+      if (last && view.sinceMs !== last.sinceMs) last = null;
       if (last && view.nowMs <= last.nowMs) return;
       document.body.classList.remove('stale');
       before = last;
