@@ -149,6 +149,11 @@ export function createPool(deps: PoolDeps): Crew {
     }, pauseMs).unref();
   }
 
+  function endStuck(worker: WorkerProcess, why: string): void {
+    serviceLog.error('worker_stuck', { worker: worker.pid }, `${why}: it is ended`);
+    worker.kill();
+  }
+
   /** What a worker has counted, or had when it was last asked. */
   async function countsOf(worker: WorkerProcess): Promise<WorkerCounts | null> {
     const asking = worker.ask('counts', null).then(
@@ -169,7 +174,7 @@ export function createPool(deps: PoolDeps): Crew {
 
   function look(): void {
     for (const worker of [...workers, ...leaving]) {
-      if (performance.now() - worker.heardAt > silenceMs) worker.kill();
+      if (performance.now() - worker.heardAt > silenceMs) endStuck(worker, 'it says nothing any more');
       else void countsOf(worker);
     }
   }
@@ -182,7 +187,8 @@ export function createPool(deps: PoolDeps): Crew {
       () => {},
     );
     await within(generationMs, asking);
-    if (closed === null) worker.kill();
+    if (closed === null && !worker.isGone())
+      endStuck(worker, 'it did not take in the new configuration, and must not go on by the old');
     return closed ?? 0;
   }
 

@@ -11,6 +11,8 @@ export interface WorkerProcess extends Pick<Channel<WorkerCalls>, 'tell' | 'ask'
   readonly pid: number;
   /** On the clock of `performance.now`. */
   readonly startedAt: number;
+  /** Whether nothing can be said to it any more. */
+  isGone(): boolean;
   /** Ends it at once. */
   kill(): void;
   /** Lets go of it: it ends when it has nothing more to do. */
@@ -65,6 +67,7 @@ export function startWorker(
     ask: channel.ask,
     pid: child.pid ?? 0,
     startedAt: performance.now(),
+    isGone: () => !child.connected,
     kill: () => void child.kill('SIGKILL'),
     release() {
       if (child.connected) child.disconnect();

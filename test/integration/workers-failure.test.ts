@@ -57,6 +57,18 @@ test('a bug in a worker is logged, lets its tunnels go on for a while, and bring
   expect(after.map((tunnel) => tunnel.status)).toEqual(after.map(() => 200));
 });
 
+test('a worker that does not take in new rules is ended, and the reload holds everywhere', async () => {
+  await using proxy = await operateProxy({ rules: [`ip:${target()}`], config: 'workers: 2\nreload: { watch: false }' });
+  const [stuck] = (await statusOf(proxy)).workers;
+  process.kill(stuck!.pid, 'SIGSTOP');
+  proxy.writeRules(`deny ip:${target()}`);
+  expect(await proxy.ask('reload')).toMatchObject({ result: 'done' });
+  expect(await proxy.said('worker_stuck')).toMatchObject({ worker: stuck!.pid });
+  await proxy.said('worker_started');
+  const refused = await Promise.all(Array.from({ length: 20 }, () => openTunnel(proxy.port, target())));
+  expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([403]));
+});
+
 test('an address that is taken ends the start with 1, and leaves no process behind', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
