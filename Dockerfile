@@ -18,14 +18,15 @@ FROM ${BASE}
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app ./
-# Where a configuration is looked for, and what the proxy keeps between starts.
-RUN install -d /etc/lockdown-proxy && install -d -o node -m 0700 /var/lib/lockdown-proxy
-VOLUME /var/lib/lockdown-proxy
+# Where a configuration is looked for, what the proxy keeps between starts, and where its own commands ask it: the two
+# last are written to, so they are volumes and the rest may be read-only.
+RUN install -d /etc/lockdown-proxy && install -d -o node -m 0700 /var/lib/lockdown-proxy \
+    && install -d -o node /run/lockdown-proxy
+VOLUME ["/var/lib/lockdown-proxy", "/run/lockdown-proxy"]
 USER node
 EXPOSE 3128
 STOPSIGNAL SIGTERM
-# Alive means: it accepts. A configuration that listens elsewhere needs a health check of its own.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "-e", \
-  "require('node:net').connect(3128, '127.0.0.1').on('connect', () => process.exit(0)).on('error', () => process.exit(1))"]
+# Alive means: the running proxy answers, wherever its configuration has it listen.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "src/lockdown-proxy.js", "status"]
 ENTRYPOINT ["node", "src/lockdown-proxy.js"]
 CMD ["serve"]

@@ -60,6 +60,7 @@ build() {
   put 644 deploy/systemd/$name.service "$root/lib/systemd/system/$name.service"
   put 644 deploy/systemd/$name.socket "$root/lib/systemd/system/$name.socket"
   put 644 deploy/systemd/$name.sysusers "$root/usr/lib/sysusers.d/$name.conf"
+  put 644 deploy/systemd/$name.tmpfiles "$root/usr/lib/tmpfiles.d/$name.conf"
   put 644 deploy/deb/completion "$root/usr/share/bash-completion/completions/$name"
   put 644 deploy/deb/$name.1 "$root/usr/share/man/man1/$name.1"
   gzip -9n "$root/usr/share/man/man1/$name.1"

@@ -7,6 +7,7 @@ export default defineConfig({
     include: ['test/deploy/**/*.test.ts'],
     // Roots are made and booted here: a file has the machine to itself.
     fileParallelism: false,
+    globalSetup: ['test/deploy/scratch.ts'],
     testTimeout: 180_000,
     hookTimeout: 600_000,
     reporters: ['default', new TotalsReporter()],
