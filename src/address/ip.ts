@@ -100,6 +100,21 @@ export function parsePrefix(text: string): Result<Prefix> {
   return { ok: true, value: prefix };
 }
 
+/** The prefix that holds this address alone. */
+export function hostPrefix(address: Address): Prefix {
+  return { address, length: hostLength(address.family) };
+}
+
+/** Whether a prefix holds one address alone. */
+export function isHostPrefix({ address, length }: Prefix): boolean {
+  return length === hostLength(address.family);
+}
+
+/** The length of a prefix of one address: all of its bits. */
+export function hostLength(family: Address['family']): number {
+  return family === 4 ? 32 : 128;
+}
+
 /** The one spelling of a prefix, always with its length. */
 export function formatPrefix(prefix: Prefix): string {
   return `${prefix.address.text}/${prefix.length}`;

@@ -1,10 +1,10 @@
 /** `explain`: the decision for a target as `serve` would take it, each step said. */
 import type { Address } from '../address/ip.ts';
-import { formatPrefix, parseAddress, prefixContains } from '../address/ip.ts';
+import { formatPrefix, parseAddress } from '../address/ip.ts';
 import type { PrefixSet } from '../address/prefix-set.ts';
-import { privatePrefixes } from '../address/special-purpose.ts';
 import { ProxyError } from '../errors.ts';
 import { parseAbsoluteForm, parseAuthorityForm } from '../message/request-target.ts';
+import { admittingEntry } from '../policy/admitting-entry.ts';
 import type { JudgedAddress, Machine, Question, Refusal } from '../policy/decide.ts';
 import { decideTarget, judgeAddresses, judgeRefused, refuse } from '../policy/decide.ts';
 import { narrowestRemedy } from '../policy/narrowest.ts';
@@ -195,11 +195,7 @@ function admittedClient({ networks }: Policy): Address {
 }
 
 function adviceForClient(client: Address): string {
-  if (!privatePrefixes.some((prefix) => prefixContains(prefix, client))) {
-    return 'only clients of the virtual network may use this proxy';
-  }
-  const entry = formatPrefix({ address: client, length: client.family === 4 ? 32 : 128 });
-  return `admit the client in the config: networks: ["${entry}"]`;
+  return admittingEntry(client) ?? 'only clients of the virtual network may use this proxy';
 }
 
 type Reading = { readonly question: Question } | { readonly refusal: Refusal; readonly advice: string };

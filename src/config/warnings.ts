@@ -1,5 +1,5 @@
 /** What a configuration says that is well formed and still wrong, or wider than its writer may think. */
-import { formatPrefix, hostPort } from '../address/ip.ts';
+import { formatPrefix, hostPort, isHostPrefix } from '../address/ip.ts';
 import type { Prefix } from '../address/ip.ts';
 import { classifyAddress, isAlwaysForbidden } from '../address/special-purpose.ts';
 import type { Severity } from '../errors.ts';
@@ -83,7 +83,7 @@ function networkRemarks(written: WrittenConfig, config: Config, own: OwnNetworks
 
 function privateRemarks(prefix: Prefix, path: Remark['path']): readonly Remark[] {
   const text = formatPrefix(prefix);
-  const isWhole = prefix.length === (prefix.address.family === 4 ? 32 : 128);
+  const isWhole = isHostPrefix(prefix);
   if (isWhole && isAlwaysForbidden(classifyAddress(prefix.address))) {
     return [warning(path, `${text} is always refused, and stays so whatever is written here`)];
   }

@@ -1,5 +1,5 @@
 /** Which clients came, which were let through, and which of those that were expected did not come. */
-import { formatPrefix, parseAddress, parsePrefix, prefixContains } from '../address/ip.ts';
+import { formatPrefix, isHostPrefix, parseAddress, parsePrefix, prefixContains } from '../address/ip.ts';
 import type { Address, Prefix } from '../address/ip.ts';
 import type { LogRecord } from './log-record.ts';
 import type { Counted } from './log-tally.ts';
@@ -118,10 +118,8 @@ export function compareExpected(
     return address === null ? [] : [{ seen, address }];
   });
   return expected.map(({ name, prefix }) => {
-    const { address, length } = prefix;
-    const isOne = length === (address.family === 4 ? 32 : 128);
-    const one = byText.get(address.text);
-    const seen = isOne
+    const one = byText.get(prefix.address.text);
+    const seen = isHostPrefix(prefix)
       ? one
         ? [one]
         : []
@@ -132,5 +130,5 @@ export function compareExpected(
 
 /** An expected client as its file writes it: one address goes without its length. */
 export function expectedText({ prefix }: ExpectedClient): string {
-  return prefix.length === (prefix.address.family === 4 ? 32 : 128) ? prefix.address.text : formatPrefix(prefix);
+  return isHostPrefix(prefix) ? prefix.address.text : formatPrefix(prefix);
 }

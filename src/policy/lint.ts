@@ -1,5 +1,5 @@
 /** Rules that are well formed and may still surprise: too wide, never matching, open to any tenant. */
-import { prefixContains } from '../address/ip.ts';
+import { hostLength, prefixContains } from '../address/ip.ts';
 import type { Prefix } from '../address/ip.ts';
 import { classifyAddress, isAlwaysForbidden, privatePrefixes } from '../address/special-purpose.ts';
 import type { AddressClass } from '../address/special-purpose.ts';
@@ -165,7 +165,7 @@ function isForbidden(prefix: Prefix): boolean {
   const addressClass = classifyAddress(prefix.address);
   if (!isAlwaysForbidden(addressClass)) return false;
   const { family } = prefix.address;
-  return prefix.length >= (refusedLengths[family][addressClass] ?? (family === 4 ? 32 : 128));
+  return prefix.length >= (refusedLengths[family][addressClass] ?? hostLength(family));
 }
 
 /** The length of the narrowest block of a class, where it is a block; nothing wider is called refused whole. */

@@ -1,5 +1,5 @@
 /** For a refusal: the narrowest rule that would let the same question pass, or what else would. */
-import { formatPrefix, hostPort } from '../address/ip.ts';
+import { formatPrefix, hostPort, hostPrefix } from '../address/ip.ts';
 import { embeddedAddresses, isAlwaysForbidden } from '../address/special-purpose.ts';
 import { normalisePath } from '../message/request-target.ts';
 import type { JudgedAddress, Question, Refusal } from './decide.ts';
@@ -120,5 +120,5 @@ function listOf(judged: readonly JudgedAddress[]): string {
 }
 
 function wholePrefix(address: JudgedAddress['address']): string {
-  return formatPrefix({ address, length: address.family === 4 ? 32 : 128 });
+  return formatPrefix(hostPrefix(address));
 }

@@ -1,5 +1,5 @@
 /** The TARGET of an allowlist rule: which names or addresses, which ports of which kind, which path. */
-import { formatPrefix, parsePrefix } from '../address/ip.ts';
+import { formatPrefix, hostPrefix, isHostPrefix, parsePrefix } from '../address/ip.ts';
 import type { Prefix } from '../address/ip.ts';
 import { normalisePath } from '../message/request-target.ts';
 import { misread, readHostPattern } from './host-pattern.ts';
@@ -127,7 +127,7 @@ function readAuthority(word: string, start: number, many: boolean): Read<Authori
   if (ports !== null && !ports.ok) return misread(start + colon + 1 + ports.at, ports.message);
   const found = host.value.host;
   const pattern: Pattern =
-    found.type === 'address' ? { type: 'prefix', prefix: whole(found.address) } : { type: 'host', host: found };
+    found.type === 'address' ? { type: 'prefix', prefix: hostPrefix(found.address) } : { type: 'host', host: found };
   return {
     ok: true,
     value: { pattern, name: host.value.text, ports: ports?.value ?? null, changes: host.value.changes, end },
@@ -232,11 +232,7 @@ function portText(ports: readonly number[] | null, deny: boolean): string {
   return `:${ports.join(',')}`;
 }
 
-function whole(address: Prefix['address']): Prefix {
-  return { address, length: address.family === 4 ? 32 : 128 };
-}
-
 /** A prefix as rules show it: one address goes without its length. */
 export function prefixText(prefix: Prefix): string {
-  return prefix.length === (prefix.address.family === 4 ? 32 : 128) ? prefix.address.text : formatPrefix(prefix);
+  return isHostPrefix(prefix) ? prefix.address.text : formatPrefix(prefix);
 }

@@ -1,9 +1,8 @@
 /** Refusals that belong to a connection and not to a request: the client's address, a limit, an unreadable head. */
 import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
-import { formatPrefix } from '../address/ip.ts';
-import { classifyAddress } from '../address/special-purpose.ts';
 import { ProxyError } from '../errors.ts';
+import { admittingEntry } from '../policy/admitting-entry.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 import type { Limit } from './connections.ts';
 import type { Exchange, ExchangeRegistry } from './exchange.ts';
@@ -64,15 +63,11 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
       const answer = isTls ? refuseInTls : refuseOnSocket;
       const { policy } = current();
       if (!policy.networks.has(client)) {
-        // What `networks: [private]` would have admitted is most likely a client that was meant to be.
-        const isPrivate = ['private', 'loopback'].includes(classifyAddress(client));
-        const entry = formatPrefix({ address: client, length: client.family === 4 ? 32 : 128 });
-        const hint = isPrivate ? `networks: ["${entry}"] admits it` : null;
         refuse(
           socket,
           client,
           new ProxyError('client_outside_network', { phrase: `Client ${client.text} not in networks` }),
-          hint,
+          admittingEntry(client),
           answer,
         );
         return true;
