@@ -32,12 +32,12 @@ Instead of the internet on ports 80 and 443, one rule a service tag on port 443.
 Those tags.
 
 .PARAMETER DryRun
-Says what would change, and changes nothing.
+Says what would change, and changes nothing; -WhatIf does the same.
 
 .EXAMPLE
 ./nsg.ps1 -ResourceGroupName rg -Proxy 10.0.0.5 -Subnet vnet/apps -DryRun
 #>
-[CmdletBinding()]
+[CmdletBinding(SupportsShouldProcess = $true)]
 param(
     [Parameter(Mandatory = $true)] [ValidateNotNullOrEmpty()] [string] $ResourceGroupName,
     [Parameter(Mandatory = $true)] [ValidateNotNullOrEmpty()] [string] $Proxy,
@@ -52,8 +52,10 @@ param(
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 $FirstPriority = 200
+$FirstTagPriority = 201
 $DenyPriority = 4000
 $Changes = 0
+if ($WhatIfPreference) { $DryRun = $true }
 
 function Stop-Script([string] $Message, [int] $Code = 1) {
     Write-Error -Message $Message -ErrorAction Continue
@@ -73,6 +75,7 @@ if (-not (Test-Private $Proxy)) {
     Stop-Script "-Proxy: $Proxy is no private IPv4 address; give the proxy VM's own, such as 10.0.0.5" 2
 }
 if ($Subnet -ne '' -and $Subnet -notmatch '^[^/]+/[^/]+$') { Stop-Script "-Subnet: write VNET/SUBNET; got $Subnet" 2 }
+if ($Tags.Count -eq 0) { Stop-Script '-Tags: name at least one service tag' 2 }
 foreach ($tag in $Tags) {
     if ($tag -notmatch '^[A-Za-z0-9.]+$') { Stop-Script "-Tags: $tag is no service tag" 2 }
 }
@@ -86,7 +89,7 @@ if ($null -eq (Get-AzContext -ErrorAction SilentlyContinue)) {
 $Source = "$Proxy/32"
 $Rules = @()
 if ($Tight) {
-    $priority = $FirstPriority
+    $priority = $FirstTagPriority
     foreach ($tag in $Tags) {
         $ruleName = 'allow-proxy-' + $tag.ToLowerInvariant().Replace('.', '-')
         $Rules += @{ Name = $ruleName; Priority = $priority; Access = 'Allow'; Protocol = 'Tcp'; Source = $Source; Destination = $tag; Ports = @('443') }
@@ -102,9 +105,21 @@ function Get-RuleText($Priority, $Direction, $Access, $Protocol, $From, $To, $Po
     return "$Priority $Direction $Access $Protocol $(@($From) -join ' ') $(@($To) -join ' ') $(@($Ports) -join ' ')"
 }
 
-$group = Get-AzNetworkSecurityGroup -ResourceGroupName $ResourceGroupName -Name $Name -ErrorAction SilentlyContinue
+$place = Get-AzResourceGroup -Name $ResourceGroupName -ErrorAction SilentlyContinue
+if ($null -eq $place) { Stop-Script "there is no resource group $ResourceGroupName in this subscription; nothing was changed" }
+$group = Get-AzNetworkSecurityGroup -ResourceGroupName $ResourceGroupName -ErrorAction Stop | Where-Object { $_.Name -eq $Name }
+$present = @()
+if ($null -ne $group) { $present = @($group.SecurityRules) }
+# Azure refuses two rules of one direction with one priority: said before anything is changed.
+foreach ($rule in $Rules) {
+    foreach ($other in $present) {
+        if ($other.Direction -eq 'Outbound' -and $other.Priority -eq $rule.Priority -and $other.Name -ne $rule.Name -and $other.Name -notlike 'allow-proxy-*') {
+            Stop-Script "the rule $($other.Name) has priority $($rule.Priority), which $($rule.Name) needs: give it another; nothing was changed"
+        }
+    }
+}
 if ($null -eq $group) {
-    if ($Location -eq '') { $Location = (Get-AzResourceGroup -Name $ResourceGroupName).Location }
+    if ($Location -eq '') { $Location = $place.Location }
     Write-Output "New-AzNetworkSecurityGroup -ResourceGroupName $ResourceGroupName -Name $Name -Location $Location"
     $Changes++
     if (-not $DryRun) { $group = New-AzNetworkSecurityGroup -ResourceGroupName $ResourceGroupName -Name $Name -Location $Location }
@@ -112,8 +127,6 @@ if ($null -eq $group) {
     Write-Output "as it should be: the group $Name"
 }
 
-$present = @()
-if ($null -ne $group) { $present = @($group.SecurityRules) }
 $ruleChanges = 0
 foreach ($rule in $Rules) {
     $found = $present | Where-Object { $_.Name -eq $rule.Name }

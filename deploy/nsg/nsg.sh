@@ -8,6 +8,8 @@ group='' proxy='' location='' subnet=''
 tight=0 dry_run=0
 tags='Storage AzureBackup AzureActiveDirectory AzureResourceManager'
 first_priority=200
+# Not the one of the rule for the internet: the two ways can replace each other without a moment in which neither stands.
+first_tag_priority=201
 deny_priority=4000
 
 usage() {
@@ -78,6 +80,11 @@ is_private() {
 is_private "${proxy%/32}" || fail "--proxy: $proxy is no private IPv4 address; give the proxy VM's own, such as 10.0.0.5" 2
 [[ -z $subnet || $subnet =~ ^[^/]+/[^/]+$ ]] || fail "--subnet: write VNET/SUBNET; got $subnet" 2
 proxy=${proxy%/32}/32
+read -ra tag_list <<<"$tags"
+((${#tag_list[@]} > 0)) || fail '--tags: name at least one service tag' 2
+for tag in "${tag_list[@]}"; do
+  [[ $tag =~ ^[A-Za-z0-9.]+$ ]] || fail "--tags: $tag is no service tag" 2
+done
 
 has_az=1
 if ! command -v az >/dev/null; then
@@ -95,6 +102,8 @@ ask() {
   if told=$(az "$@" 2>"$problems"); then
     # Windows' az ends its lines with CR.
     printf '%s' "${told//$'\r'/}"
+  elif grep -qE 'ResourceGroupNotFound|SubscriptionNotFound' "$problems"; then
+    fail "$(tail -n 1 "$problems"); make it with az group create, or look at az account show"
   elif ! grep -qiE 'not ?found|does not exist|could not be found' "$problems"; then
     fail "az $1 $2 $3: $(tail -n 1 "$problems")"
   fi
@@ -115,13 +124,13 @@ trap 'rm -f "$problems"' EXIT
 
 # usage: rule NAME PRIORITY ACCESS PROTOCOL SOURCE DESTINATION PORT..
 rule() {
-  local name=$1 priority=$2 access=$3 protocol=$4 source=$5 destination=$6 found wanted
+  local name=$1 priority=$2 access=$3 protocol=$4 source=$5 destination=$6 found='' wanted
   shift 6
   wanted="$priority Outbound $access $protocol $source $destination $*"
   local fields="priority, direction, access, protocol, sourceAddressPrefix || join(',', sourceAddressPrefixes)"
   fields+=", destinationAddressPrefix || join(',', destinationAddressPrefixes)"
   fields+=", destinationPortRange || join(',', destinationPortRanges)"
-  found=$(ask network nsg rule show -g "$group" --nsg-name "$nsg" -n "$name" --query "[$fields]" --output tsv | tr '\t\n,' '   ' | sed 's/ *$//')
+  [[ $gone == *" $name "* ]] || found=$(ask network nsg rule show -g "$group" --nsg-name "$nsg" -n "$name" --query "[$fields]" --output tsv | tr '\t\n,' '   ' | sed 's/ *$//')
   if [[ $found == "$wanted" ]]; then
     say "as it should be: $name"
     return
@@ -134,31 +143,56 @@ rule() {
 }
 
 there=$(ask network nsg show -g "$group" -n "$nsg" --query name --output tsv)
+
+# The rules that are wanted: `name priority destination port..`, but for the last, which denies.
+wanted=()
+if ((tight)); then
+  priority=$first_tag_priority
+  for tag in "${tag_list[@]}"; do
+    wanted+=("allow-proxy-$(tr '[:upper:].' '[:lower:]-' <<<"$tag") $priority $tag 443")
+    priority=$((priority + 1))
+  done
+else
+  wanted=("allow-proxy-internet $first_priority Internet 80 443")
+fi
+# No associative arrays: the bash of macOS has none.
+names=' ' places=' '
+for line in "${wanted[@]}" "deny-internet $deny_priority"; do
+  read -r name number _ <<<"$line"
+  names+="$name " places+="$number:$name "
+done
+
+# Azure refuses two rules of one direction with one priority. Rules of these scripts make way; of another's it is said
+# before anything is changed.
+standing=$(ask network nsg rule list -g "$group" --nsg-name "$nsg" --query "[?direction=='Outbound'].[name, priority]" --output tsv)
+in_the_way=()
+while IFS=$'\t' read -r name number; do
+  [[ -n $name && $places == *" $number:"* && $places != *" $number:$name "* ]] || continue
+  needed_by=${places#*" $number:"}
+  [[ $name == allow-proxy-* ]] || fail "the rule $name has priority $number, which ${needed_by%% *} needs: give it another; nothing was changed"
+  in_the_way+=("$name")
+done <<<"$standing"
+
 if [[ -z $there ]]; then
   change network nsg create -g "$group" -n "$nsg" ${location:+--location "$location"}
 else
   say "as it should be: the group $nsg"
 fi
-
-# What these scripts name so is theirs: a run with --tight takes out what one without had put in, and the other way round.
-wanted_names=' '
-priority=$first_priority
-if ((tight)); then
-  for tag in $tags; do
-    [[ $tag =~ ^[A-Za-z0-9.]+$ ]] || fail "--tags: $tag is no service tag" 2
-    name=allow-proxy-$(tr '[:upper:].' '[:lower:]-' <<<"$tag")
-    rule "$name" "$priority" Allow Tcp "$proxy" "$tag" 443
-    wanted_names+="$name "
-    priority=$((priority + 1))
-  done
-else
-  rule allow-proxy-internet "$priority" Allow Tcp "$proxy" Internet 80 443
-  wanted_names+='allow-proxy-internet '
-fi
-ours=$(ask network nsg rule list -g "$group" --nsg-name "$nsg" --query "[?starts_with(name, 'allow-proxy-')].name" --output tsv)
-for name in $ours; do
-  [[ $wanted_names == *" $name "* ]] || change network nsg rule delete -g "$group" --nsg-name "$nsg" -n "$name"
+gone=' '
+drop() {
+  change network nsg rule delete -g "$group" --nsg-name "$nsg" -n "$1"
+  gone+="$1 "
+}
+for name in ${in_the_way[@]+"${in_the_way[@]}"}; do drop "$name"; done
+for line in "${wanted[@]}"; do
+  read -r name number destination ports <<<"$line"
+  read -ra port_list <<<"$ports"
+  rule "$name" "$number" Allow Tcp "$proxy" "$destination" "${port_list[@]}"
 done
+# What these scripts name so is theirs: a run with --tight takes out what one without had put in, and the other way round.
+while IFS=$'\t' read -r name _; do
+  if [[ $name == allow-proxy-* && $names != *" $name "* && $gone != *" $name "* ]]; then drop "$name"; fi
+done <<<"$standing"
 rule deny-internet "$deny_priority" Deny '*' '*' Internet '*'
 
 if [[ -n $subnet ]]; then

@@ -16,7 +16,7 @@ The port that the proxy listens on.
 The name of the rule.
 
 .PARAMETER DryRun
-Says what would change, and changes nothing.
+Says what would change, and changes nothing; -WhatIf does the same.
 
 .PARAMETER Undo
 Takes the rule out again.
@@ -24,7 +24,7 @@ Takes the rule out again.
 .EXAMPLE
 ./firewall.ps1 -VNetPrefix 10.0.0.0/16
 #>
-[CmdletBinding()]
+[CmdletBinding(SupportsShouldProcess = $true)]
 param(
     [string[]] $VNetPrefix = @(),
     [ValidateRange(1, 65535)] [int] $Port = 3128,
@@ -35,6 +35,7 @@ param(
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
+if ($WhatIfPreference) { $DryRun = $true }
 
 function Stop-Script([string] $Message, [int] $Code = 1) {
     Write-Error -Message $Message -ErrorAction Continue
@@ -45,6 +46,8 @@ function Stop-Script([string] $Message, [int] $Code = 1) {
 function Test-Prefix([string] $Text) {
     $bare, $length = $Text -split '/', 2
     $address = $null
+    # .NET reads 10 as 0.0.0.10.
+    if ($bare -notmatch '^\d{1,3}(\.\d{1,3}){3}$' -and $bare -notmatch ':') { return $false }
     if (-not [Net.IPAddress]::TryParse($bare, [ref] $address)) { return $false }
     if ($null -eq $length) { return $true }
     $bits = 8 * $address.GetAddressBytes().Length
@@ -92,15 +95,16 @@ function Get-Normal([string] $Text) {
     return "$bare/$ones"
 }
 
-$ports = @(($rule | Get-NetFirewallPortFilter).LocalPort) -join ','
+$filter = $rule | Get-NetFirewallPortFilter
+$ports = "$($filter.Protocol) $(@($filter.LocalPort) -join ',')"
 $addresses = @(@(($rule | Get-NetFirewallAddressFilter).RemoteAddress) | ForEach-Object { Get-Normal $_ } | Sort-Object) -join ','
 $wanted = @($VNetPrefix | ForEach-Object { Get-Normal $_ } | Sort-Object) -join ','
 $isOpen = [string] $rule.Enabled -eq 'True' -and [string] $rule.Action -eq 'Allow' -and [string] $rule.Direction -eq 'Inbound'
-if ($ports -eq [string] $Port -and $addresses -eq $wanted -and $isOpen) {
+if ($ports -eq "TCP $Port" -and $addresses -eq $wanted -and $isOpen) {
     Write-Output 'nothing to change'
     exit 0
 }
-Write-Output "Set-NetFirewallRule -Name $Name -LocalPort $Port -RemoteAddress $wanted (was: port $ports from $addresses)"
+Write-Output "Set-NetFirewallRule -Name $Name -LocalPort $Port -RemoteAddress $wanted (was: $ports from $addresses)"
 if (-not $DryRun) {
     Set-NetFirewallRule -Name $Name -Enabled True -Direction Inbound -Action Allow -Profile Any -Protocol TCP -LocalPort $Port -RemoteAddress $VNetPrefix
 }

@@ -17,6 +17,8 @@ export interface AzState {
   calls: string[];
   /** A call that begins with this fails, as it does where a right is missing. */
   refuses: string | null;
+  /** The resource groups that are there; all of them where it is null. */
+  resourceGroups: readonly string[] | null;
 }
 
 interface AzRule {
@@ -33,7 +35,15 @@ interface AzRule {
   destinationPortRanges: readonly string[];
 }
 
-const fresh: AzState = { loggedIn: true, groups: {}, subnets: {}, peerings: [], calls: [], refuses: null };
+const fresh: AzState = {
+  loggedIn: true,
+  groups: {},
+  subnets: {},
+  peerings: [],
+  calls: [],
+  refuses: null,
+  resourceGroups: null,
+};
 const [, , file = '', ...argv] = process.argv;
 const state: AzState = existsSync(file)
   ? { ...fresh, ...(JSON.parse(readFileSync(file, 'utf8')) as Partial<AzState>) }
@@ -61,6 +71,9 @@ const plural = (values: readonly string[]) => (values.length === 1 ? [] : values
 
 function perform(): unknown {
   if (!state.loggedIn) die("Please run 'az login' to setup account.", 1);
+  const place = option('-g');
+  if (place !== '' && state.resourceGroups?.includes(place) === false)
+    die(`(ResourceGroupNotFound) Resource group '${place}' could not be found.`);
   const rules = state.groups[option('--nsg-name')];
   const missing = (what: string): never => die(`(ResourceNotFound) The Resource '${what}' was not found.`);
   switch (command) {
@@ -82,6 +95,17 @@ function perform(): unknown {
         '--destination-address-prefixes',
         '--destination-port-ranges',
       ].map((name) => options.get(name) ?? []) as [string[], string[], string[]];
+      const twin = Object.values(rules).find(
+        (rule) =>
+          rule.name !== option('-n') &&
+          rule.priority === Number(option('--priority')) &&
+          rule.direction === option('--direction'),
+      );
+      if (twin)
+        die(
+          `(SecurityRuleConflict) Security rule ${option('-n')} conflicts with ${twin.name}: same priority, direction.`,
+          1,
+        );
       return void (rules[option('-n')] = {
         name: option('-n'),
         priority: Number(option('--priority')),

@@ -27,3 +27,24 @@ test('the rule is inbound, for one port, from the prefixes given', async () => {
   expect(judged?.line).toBeLessThan(first?.line ?? 0);
   expect(text).toContain('[int] $length -ge 1');
 });
+
+test('-WhatIf is -DryRun, and every cmdlet that changes something stands behind it', async () => {
+  expect(text).toContain('[CmdletBinding(SupportsShouldProcess = $true)]');
+  expect(text).toContain('if ($WhatIfPreference) { $DryRun = $true }\n');
+  const { commands } = await readPowerShell(text);
+  const lines = text.split('\n');
+  const changing = commands.filter(({ name }) => /^(New|Set|Remove)-NetFirewallRule$/.test(name));
+  expect(changing.map(({ name }) => name)).toEqual([
+    'Remove-NetFirewallRule',
+    'New-NetFirewallRule',
+    'Set-NetFirewallRule',
+  ]);
+  for (const { line } of changing) expect(lines.slice(line - 2, line).join('\n')).toContain('if (-not $DryRun) {');
+});
+
+test('Windows line ends change nothing that is read', async () => {
+  const crlf = await readPowerShell(text.replaceAll('\n', '\r\n'));
+  const { commands } = await readPowerShell(text);
+  expect(crlf.faults).toEqual([]);
+  expect(crlf.commands.map(({ name }) => name)).toEqual(commands.map(({ name }) => name));
+});

@@ -1,6 +1,6 @@
 /** `deploy/nsg`: the shell script run against a stand-in for az, the PowerShell script read and held against it. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -41,10 +41,10 @@ const open = [
   'deny-internet 4000 Outbound Deny * * Internet *',
 ];
 const tight = [
-  'allow-proxy-storage 200 Outbound Allow Tcp 10.0.0.5/32 Storage 443',
-  'allow-proxy-azurebackup 201 Outbound Allow Tcp 10.0.0.5/32 AzureBackup 443',
-  'allow-proxy-azureactivedirectory 202 Outbound Allow Tcp 10.0.0.5/32 AzureActiveDirectory 443',
-  'allow-proxy-azureresourcemanager 203 Outbound Allow Tcp 10.0.0.5/32 AzureResourceManager 443',
+  'allow-proxy-storage 201 Outbound Allow Tcp 10.0.0.5/32 Storage 443',
+  'allow-proxy-azurebackup 202 Outbound Allow Tcp 10.0.0.5/32 AzureBackup 443',
+  'allow-proxy-azureactivedirectory 203 Outbound Allow Tcp 10.0.0.5/32 AzureActiveDirectory 443',
+  'allow-proxy-azureresourcemanager 204 Outbound Allow Tcp 10.0.0.5/32 AzureResourceManager 443',
   'deny-internet 4000 Outbound Deny * * Internet *',
 ];
 
@@ -77,9 +77,59 @@ describe('nsg.sh', () => {
   test('--tags: others, regional ones too', () => {
     run([...given, '--tight', '--tags', 'Storage.WestEurope AzureBackup.WestEurope']);
     expect(rulesNow().slice(0, 2)).toEqual([
-      'allow-proxy-storage-westeurope 200 Outbound Allow Tcp 10.0.0.5/32 Storage.WestEurope 443',
-      'allow-proxy-azurebackup-westeurope 201 Outbound Allow Tcp 10.0.0.5/32 AzureBackup.WestEurope 443',
+      'allow-proxy-storage-westeurope 201 Outbound Allow Tcp 10.0.0.5/32 Storage.WestEurope 443',
+      'allow-proxy-azurebackup-westeurope 202 Outbound Allow Tcp 10.0.0.5/32 AzureBackup.WestEurope 443',
     ]);
+  });
+
+  test('tags in another order, fewer or more: no two rules ever share a priority', () => {
+    const tagged = (tags: string) => [...given, '--tight', '--tags', tags];
+    const priorities = () => rulesNow().map((rule) => rule.split(' ').slice(0, 2).join(' '));
+    run(tagged('Storage AzureBackup Sql'));
+    const { calls } = stateOf();
+    expect(run([...tagged('AzureBackup Storage'), '--dry-run']).out).toContain('5 commands would be run');
+    expect(stateOf().calls).toEqual(calls);
+    expect(run(tagged('AzureBackup Storage'))).toMatchObject({
+      status: 0,
+      told: expect.not.stringContaining('Conflict') as string,
+      out: expect.stringContaining('done: 5 commands') as string,
+    });
+    expect(new Set(priorities())).toEqual(
+      new Set(['allow-proxy-azurebackup 201', 'allow-proxy-storage 202', 'deny-internet 4000']),
+    );
+    expect(run(tagged('AzureBackup Storage')).out).toContain('nothing to change');
+  });
+
+  test('from one way to the other the proxy is never without a rule', () => {
+    run(given);
+    run([...given, '--tight']);
+    const verbs = stateOf().calls.map((call) => call.split(' ').slice(3, 4).join());
+    expect(verbs.slice(3)).toEqual(['create', 'create', 'create', 'create', 'delete']);
+  });
+
+  test('a priority that another rule has taken is told before anything is changed', () => {
+    run(given);
+    const state = stateOf();
+    const rules = state.groups['NSG-lockdown'] ?? {};
+    const [rule] = Object.values(rules);
+    if (rule) rules['theirs'] = { ...rule, name: 'theirs', priority: 202 };
+    plant(state);
+    expect(run([...given, '--tight'])).toMatchObject({
+      status: 1,
+      told: 'nsg.sh: the rule theirs has priority 202, which allow-proxy-azurebackup needs: give it another; nothing was changed\n',
+    });
+    expect(stateOf()).toEqual(state);
+  });
+
+  test('a resource group that is not there is told, in a dry run too', () => {
+    plant({ resourceGroups: ['other'] });
+    for (const argv of [given, [...given, '--dry-run']]) {
+      expect(run(argv)).toMatchObject({
+        status: 1,
+        out: '',
+        told: expect.stringMatching(/^nsg\.sh: .*'rg' could not be found\..*az group create/) as string,
+      });
+    }
   });
 
   test('a run that failed half way is completed by the next, and a rule that was changed is put right', () => {
@@ -160,12 +210,14 @@ describe('nsg.sh', () => {
     [['-g', 'rg', '--proxy', 'http://10.0.0.5:3128'], '--proxy: http://10.0.0.5:3128 is no private IPv4 address'],
     [[...given, '--subnet', 'apps'], '--subnet: write VNET/SUBNET; got apps'],
     [[...given, '--tight', '--tags', 'Storage;x'], '--tags: Storage;x is no service tag'],
+    [[...given, '--tight', '--tags', ' '], '--tags: name at least one service tag'],
     [[...given, '--force'], 'unknown argument: --force\nusage: '],
     [['-g'], '-g: a value is missing'],
   ])('%j is wrong usage', (argv, told) => {
     const done = run(argv);
     expect(done.status).toBe(2);
     expect(done.told).toContain(`nsg.sh: ${told}`);
+    expect(existsSync(join(place.path, 'state.json'))).toBe(false);
   });
 });
 
@@ -192,6 +244,23 @@ describe('nsg.ps1', () => {
     }
   });
 
+  test('-WhatIf is -DryRun, and Windows line ends change nothing that is read', async () => {
+    expect(text).toContain('[CmdletBinding(SupportsShouldProcess = $true)]');
+    expect(text).toContain('if ($WhatIfPreference) { $DryRun = $true }\n');
+    const crlf = await readPowerShell(text.replaceAll('\n', '\r\n'));
+    const { commands } = await readPowerShell(text);
+    expect(crlf.faults).toEqual([]);
+    expect(crlf.commands.map(({ name }) => name)).toEqual(commands.map(({ name }) => name));
+  });
+
+  test('every cmdlet that changes something stands behind -DryRun', async () => {
+    const lines = text.split('\n');
+    const { commands } = await readPowerShell(text);
+    const changing = commands.filter(({ name }) => /^(New|Set|Add|Remove)-Az/.test(name));
+    expect(changing.length).toBeGreaterThanOrEqual(6);
+    for (const { line } of changing) expect(lines.slice(line - 4, line).join('\n')).toContain('if (-not $DryRun) {');
+  });
+
   test('makes the rules that nsg.sh makes', () => {
     const rows = [
       ...text.matchAll(
@@ -205,6 +274,7 @@ describe('nsg.ps1', () => {
     };
     for (const [name, value] of [
       ['FirstPriority', '200'],
+      ['FirstTagPriority', '201'],
       ['DenyPriority', '4000'],
     ]) {
       expect(text).toContain(`$${name} = ${value}\n`);
