@@ -2,10 +2,11 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import process from 'node:process';
+import { readText } from '../config/lists.ts';
+import type { Result } from '../errors.ts';
 import type { RangesDiff } from '../policy/ranges/diff.ts';
 import { diffRanges } from '../policy/ranges/diff.ts';
 import type { RangesDocument } from '../policy/ranges/document.ts';
-import type { Result } from '../errors.ts';
 import { maxDocumentLength, parseRangesDocument } from '../policy/ranges/parse.ts';
 
 export interface RangesDiffOptions {
@@ -31,14 +32,14 @@ export function runRangesDiff(options: RangesDiffOptions): number {
 }
 
 function read(path: string): Result<RangesDocument> {
-  try {
-    if (statSync(path).size > maxDocumentLength) return { ok: false, message: `${path}: larger than 64 MB` };
-    const [, ...date] = /_(\d{4})(\d\d)(\d\d)\.\w+$/.exec(basename(path)) ?? [];
-    const parsed = parseRangesDocument(readFileSync(path, 'utf8'), date.length === 3 ? { date: date.join('-') } : {});
-    return parsed.ok ? parsed : { ok: false, message: `${path}: ${parsed.message}` };
-  } catch (error) {
-    return { ok: false, message: `${path}: ${error instanceof Error ? error.message : 'cannot be read'}` };
-  }
+  const text = readText(path, (file) => {
+    if (statSync(file).size > maxDocumentLength) throw new Error('larger than 64 MB');
+    return readFileSync(file, 'utf8');
+  });
+  if (!text.ok) return text;
+  const [, ...date] = /_(\d{4})(\d\d)(\d\d)\.\w+$/.exec(basename(path)) ?? [];
+  const parsed = parseRangesDocument(text.value, date.length === 3 ? { date: date.join('-') } : {});
+  return parsed.ok ? parsed : { ok: false, message: `${path}: ${parsed.message}` };
 }
 
 function headingOf({ cloud, changeNumber, date, tags }: RangesDocument) {

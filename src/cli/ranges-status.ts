@@ -82,7 +82,10 @@ export function formatRangesReport(report: RangesReport, nowMs: number): string 
   if (!report.isUsed) add('next', 'none: no rule names a tag');
   else add('next', report.nextRefresh === null ? 'soon after a proxy starts' : `about ${report.nextRefresh}`);
   for (const [tag, count] of Object.entries(report.prefixes)) add('tag', `${tag}: ${count} prefixes`);
-  if (report.isStale) add('warning', `stale: no refresh has succeeded for over ${report.staleAfterDays} days`);
+  // The ranges that came along may be new or old; that nothing has been fetched is what can be mended.
+  const since =
+    lastAttempt?.succeededAt == null && inForce?.fetchedAt == null ? 'yet' : `for over ${report.staleAfterDays} days`;
+  if (report.isStale) add('warning', `stale: no refresh has succeeded ${since}`);
   for (const note of report.notes) add('warning', note);
   return `${lines.join('\n')}\n`;
 }

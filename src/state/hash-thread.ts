@@ -5,8 +5,8 @@ import { parentPort } from 'node:worker_threads';
 import type { HashAnswer, HashTask } from './hash-pool.ts';
 import { verifyStored } from './password-stored.ts';
 
-/** A third of the processor where tunnels want all of it: sign-ins come late then, and still come. */
-const niceness = 5;
+/** A tenth of a processor where tunnels want all of it: sign-ins come late then, and still come. */
+const niceness = 10;
 
 // On Linux a thread has a niceness of its own; elsewhere this would slow the whole process.
 if (process.platform === 'linux') {

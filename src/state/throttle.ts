@@ -39,7 +39,7 @@ const forgetAfterMs = 10 * 60_000;
 const knownForMs = 24 * 3_600_000;
 /** What strangers may get wrong for one user at once, and how many more each second. */
 const budgetSize = 20;
-const budgetPerSecond = 5;
+const budgetPerSecond = 2;
 
 /** Failures of one key and the verifications that may yet become some. */
 interface Failures {

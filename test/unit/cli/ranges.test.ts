@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { runCheck } from '../../../src/cli/check.ts';
 import { runRangesQuery, runRangesRefresh, runRangesStatus } from '../../../src/cli/ranges.ts';
 import type { RangesReport } from '../../../src/cli/ranges-status.ts';
+import { formatRangesReport } from '../../../src/cli/ranges-status.ts';
 import { compactRanges, serviceTagsJson } from '../../support/ranges-publisher.ts';
 import { createTempFolder } from '../../support/temp-folder.ts';
 import type { TempFolder } from '../../support/temp-folder.ts';
@@ -100,7 +101,7 @@ describe('ranges status', () => {
     expect(text).toMatch(/embedded {2}2025-01-01 \(\d+ days ago\), change number 1\n/);
     expect(text).toContain('tag       Storage: 1 prefixes\n');
     expect(text).toContain('tag       sql: 0 prefixes\n');
-    expect(text).toContain('warning   stale: no refresh has succeeded for over 8 days\n');
+    expect(text).toContain('warning   stale: no refresh has succeeded yet\n');
     expect(text).toContain('next      soon after a proxy starts\n');
   });
 
@@ -121,6 +122,8 @@ describe('ranges status', () => {
     });
     const waitMs = Date.parse(report.nextRefresh ?? '') - Date.parse(report.lastAttempt?.at ?? '');
     expect(waitMs).toBe(24 * 3_600_000);
+    const old = formatRangesReport({ ...report, isStale: true }, Date.now());
+    expect(old).toContain('warning   stale: no refresh has succeeded for over 8 days\n');
   });
 
   it('shows why the last refresh failed, and when one last succeeded', async () => {
