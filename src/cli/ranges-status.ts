@@ -83,8 +83,8 @@ export function formatRangesReport(report: RangesReport, nowMs: number): string 
   else add('next', report.nextRefresh === null ? 'soon after a proxy starts' : `about ${report.nextRefresh}`);
   for (const [tag, count] of Object.entries(report.prefixes)) add('tag', `${tag}: ${count} prefixes`);
   // The ranges that came along may be new or old; that nothing has been fetched is what can be mended.
-  const since =
-    lastAttempt?.succeededAt == null && inForce?.fetchedAt == null ? 'yet' : `for over ${report.staleAfterDays} days`;
+  const succeededAt = lastAttempt?.succeededAt ?? inForce?.fetchedAt ?? null;
+  const since = succeededAt === null ? 'yet' : `for over ${report.staleAfterDays} days`;
   if (report.isStale) add('warning', `stale: no refresh has succeeded ${since}`);
   for (const note of report.notes) add('warning', note);
   return `${lines.join('\n')}\n`;
