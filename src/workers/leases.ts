@@ -8,13 +8,15 @@ import { allKey, limitNameOf } from './permits.ts';
 
 export interface Leases extends Admission {
   receive(message: ToLeases): void;
+  /** Gives back what has lain unused; to be called from time to time, for who needs it sooner calls it back. */
+  rest(): void;
   /** Nobody answers any more: who waits is refused. */
   close(): void;
   /** Connections that are let in of a key. */
   openOf(key: string): number;
 }
 
-/** Permits that may lie unused; more go back. */
+/** Permits that may go on lying unused where some connection is open. */
 const spare = 8;
 
 interface Entry {
@@ -64,7 +66,7 @@ export function createLeases(send: (message: ToLedger) => void): Leases {
     settle(key, entry);
   }
 
-  /** Lets in who can be, asks for the rest, gives back what is of no use. */
+  /** Lets in who can be, asks for the rest. */
   function settle(key: string, entry: Entry): void {
     const { waiting } = entry;
     // Others may have waited longer, or the limit may be lower than what is open.
@@ -79,9 +81,6 @@ export function createLeases(send: (message: ToLedger) => void): Leases {
       entry.asked = waiting.length;
       send({ type: 'ask', key, wanted: entry.asked });
     }
-    const unused = unusedOf(key, entry);
-    if (entry.open === 0) giveBack(key, entry, unused);
-    else if (unused > spare) giveBack(key, entry, unused - spare / 2);
     if (entry.open === 0 && entry.leased === 0 && entry.asked === null && waiting.length === 0) entries.delete(key);
   }
 
@@ -147,6 +146,13 @@ export function createLeases(send: (message: ToLedger) => void): Leases {
         send({ type: 'recalled', key, round: message.round, count });
       }
       settle(key, entry);
+    },
+    rest() {
+      for (const [key, entry] of entries) {
+        const kept = entry.open === 0 ? 0 : spare;
+        giveBack(key, entry, Math.max(0, unusedOf(key, entry) - kept));
+        settle(key, entry);
+      }
     },
     close() {
       isClosed = true;

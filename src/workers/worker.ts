@@ -23,6 +23,8 @@ import { createServing } from './serving.ts';
 
 /** How long exchanges may go on after an exception that nobody caught, in milliseconds. */
 const crashDrainMs = 5000;
+/** How often permits are given back that lie unused, in milliseconds. */
+const restMs = 5000;
 /** How long lines may take to be written out at the end, in milliseconds. */
 const flushMs = 2000;
 
@@ -158,6 +160,7 @@ export function work(): Promise<number> {
   const primary: Channel<PrimaryCalls> = createChannel<PrimaryCalls>(send, calls, (error) =>
     serviceLog.error('internal_error', { error }),
   );
+  setInterval(() => leases.rest(), restMs).unref();
   process.on('message', (message) => primary.receive(message));
   process.on('disconnect', () => {
     primary.close();

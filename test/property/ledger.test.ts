@@ -91,7 +91,7 @@ function connect(place: Place, client: string): void {
 }
 
 type Step = { readonly at: number; readonly client: number } & (
-  | { readonly type: 'connect' | 'burst' | 'end' | 'up' | 'down' | 'die' | 'turn' }
+  | { readonly type: 'connect' | 'burst' | 'end' | 'up' | 'down' | 'die' | 'turn' | 'rest' }
   | { readonly type: 'limits'; readonly limits: Limits }
 );
 
@@ -100,7 +100,7 @@ const limits = fc.record({
   connectionsPerClient: fc.integer({ min: 1, max: 30 }),
 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  ...(['connect', 'burst', 'end', 'up', 'down', 'turn'] as const).map((type) => ({
+  ...(['connect', 'burst', 'end', 'up', 'down', 'turn', 'rest'] as const).map((type) => ({
     weight: 10,
     arbitrary: fc.record({ type: fc.constant(type), at: fc.nat(), client: fc.nat(2) }),
   })),
@@ -126,6 +126,8 @@ async function apply(setting: Setting, { at, client, ...what }: Step): Promise<v
       if (ended !== undefined) place.leases.release(ended);
       return;
     }
+    case 'rest':
+      return place.leases.rest();
     case 'up':
       return deliverUp(setting, place);
     case 'down':
@@ -191,6 +193,7 @@ test('once everything has arrived, nobody waits, and when all connections have e
         for (const place of setting.places) {
           expect(place.open.length).toBe(place.leases.openOf(allKey));
           for (const client of place.open.splice(0)) place.leases.release(client);
+          place.leases.rest();
         }
         await deliverAll(setting);
         expect(setting.ledger.size).toBe(0);
