@@ -1,6 +1,9 @@
 /** Real clients against a real server, through the proxy as a process: what passes, and how a refusal reads there. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTempFolder } from '../support/temp-folder.ts';
 import { run } from './child.ts';
 import type { Finished } from './child.ts';
 import { startProxy } from './running-proxy.ts';
@@ -53,6 +56,19 @@ const script =
   (url, proxy) =>
     run(python, [file(name), url], proxyEnvironment(proxy));
 
+/** The agent as `client-config linux` sets it up, from the configuration that its package brings. */
+const waagentSetUp: Client['get'] = async (url, proxy) => {
+  using root = createTempFolder();
+  const packaged = join(process.env['WAAGENT_PATH'] ?? '', '../../../../etc/waagent.conf');
+  const conf = root.write('etc/waagent.conf', readFileSync(packaged));
+  const program = fileURLToPath(new URL('../../src/lockdown-proxy.js', import.meta.url));
+  const printed = await run(process.execPath, [program, 'client-config', 'linux', '--proxy', proxy.url]);
+  const set = await run('sh', [root.write('linux.sh', printed.stdout), '--root', root.path]);
+  if (set.code !== 0) return set;
+  const { SSL_CERT_FILE = '', PYTHONPATH = '' } = proxyEnvironment(proxy);
+  return await run(python, [file('waagent_conf_get.py'), url, conf], { SSL_CERT_FILE, PYTHONPATH });
+};
+
 const tunnelClients: readonly Client[] = [
   { name: 'curl -x', get: curl('-x', 'PROXY'), showsRefusal: 'response 403' },
   { name: 'curl -v -x', get: curl('-v', '-x', 'PROXY'), showsRefusal: `HTTP/1.1 403 ${refusal}` },
@@ -60,12 +76,18 @@ const tunnelClients: readonly Client[] = [
   { name: 'wget', get: wget, showsRefusal: refusal },
   { name: "Python's urllib", get: script('urllib_get.py'), showsRefusal: `Tunnel connection failed: 403 ${refusal}` },
   { name: 'waagent', get: script('waagent_get.py'), showsRefusal: `Tunnel connection failed: 403 ${refusal}` },
+  {
+    name: 'waagent set up by client-config',
+    get: waagentSetUp,
+    showsRefusal: `Tunnel connection failed: 403 ${refusal}`,
+  },
 ];
 const plainClients: readonly Client[] = [
   { name: 'curl -v -x', get: curl('-v', '-x', 'PROXY'), showsRefusal: `HTTP/1.1 403 ${refusal}` },
   { name: 'wget', get: wget, showsRefusal: refusal },
   { name: "Python's urllib", get: script('urllib_get.py'), showsRefusal: `HTTP Error 403: ${refusal}` },
   { name: 'waagent', get: script('waagent_get.py'), showsRefusal: `403 ${refusal}` },
+  { name: 'waagent set up by client-config', get: waagentSetUp, showsRefusal: `403 ${refusal}` },
 ];
 const tunnelThroughPlain: Client = {
   name: 'curl --proxytunnel',
