@@ -5,7 +5,11 @@
  * authenticated tunnel carries data, by turns alone and beside 1,000 wrong guesses a second; in between the same guesses
  * go to a bare listener, which tells what of a difference is the machine's and not the proxy's. On a machine that is
  * busy otherwise wall time says little: beside it stands the processor time that this thread used between two turns.
+ * The same goes for guesses: the processor time of this thread for one is what they take from a tunnel that could use
+ * all of it, and a bare server of the platform in the same thread tells how little it could be.
  */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -91,6 +95,34 @@ say(`${clients} clients sign in at once: ${(signedInMs / 1000).toFixed(1)} s unt
 say(
   `  event loop, 99th percentile: delay ${signingIn.delayMs.toFixed(1)} ms (idle ${idle.delayMs.toFixed(1)} ms), ` +
     `processor time between two turns ${signingIn.busyMs.toFixed(1)} ms; bound ${bounds.delayMs} ms`,
+);
+
+/** A server that only refuses, in this thread: what the platform takes for a connection, a request head and an answer. */
+const bare = createServer().on('connect', (_request, socket) => {
+  socket.on('error', () => socket.destroy()).resume();
+  socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+});
+await new Promise<void>((listening) => bare.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, listening));
+
+/** Processor time of this thread for one wrong guess, in microseconds. */
+async function costOfGuess(port: number): Promise<number> {
+  const before = process.threadCpuUsage();
+  const { count } = await guesser.ask({ type: 'guess', port, perSecond: guessesPerSecond, ms: roundMs, user: 'user0' });
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) / count;
+}
+
+const costs: { ours: number; bare: number }[] = [];
+for (let round = 0; round < rounds; round++) {
+  const ours = await costOfGuess(proxy.port);
+  costs.push({ ours, bare: await costOfGuess((bare.address() as AddressInfo).port) });
+}
+bare.close();
+const ours = median(costs.map((cost) => cost.ours));
+say(
+  `a wrong guess: ${ours.toFixed(0)} us of the serving thread, of which ` +
+    `${median(costs.map((cost) => cost.bare)).toFixed(0)} us a bare server takes; ` +
+    `${guessesPerSecond} a second: ${((ours * guessesPerSecond) / 1e4).toFixed(0)} % of a core`,
 );
 
 const ways = ['alone', 'beside', 'under guesses'] as const;
