@@ -38,12 +38,17 @@ $ErrorActionPreference = 'Stop'
 $Wire = '168.63.129.16'
 $Imds = '169.254.169.254'
 $WaitMs = 5000
+$Suffix = 'core.windows.net'
 $SetUp = 'run the script that lockdown-proxy client-config windows prints'
 $Rows = New-Object System.Collections.ArrayList
 $Failed = $false
 
 $Proxy = $Proxy -replace '^http://', '' -replace '/$', ''
-if ($Proxy -ne '' -and $Proxy -notmatch '^[A-Za-z0-9._-]+:[0-9]{1,5}$') {
+function Test-HostPort([string] $Text) {
+    return $Text -match '^[A-Za-z0-9._-]+:([0-9]{1,5})$' -and [int] $Matches[1] -gt 0 -and [int] $Matches[1] -lt 65536
+}
+
+if ($Proxy -ne '' -and -not (Test-HostPort $Proxy)) {
     Write-Error -Message "-Proxy: write HOST:PORT, such as 10.0.0.5:3128; got $Proxy" -ErrorAction Continue
     exit 2
 }
@@ -140,6 +145,8 @@ function Test-SystemProxy {
         Add-Finding 'fail' 'system-proxy' 'the SYSTEM account, which the agent runs as, has no proxy: it goes direct' $SetUp
     } elseif ($told -notmatch ':[0-9]+$') {
         Add-Finding 'fail' 'system-proxy' "the SYSTEM account is told $told, without a port" $SetUp
+    } elseif (-not (Test-HostPort $told)) {
+        Add-Finding 'warn' 'system-proxy' "the SYSTEM account is told $told, which is not one HOST:PORT" $SetUp
     } elseif ($script:Proxy -ne '' -and $told -ne $script:Proxy) {
         Add-Finding 'warn' 'system-proxy' "the SYSTEM account is told $told, not $($script:Proxy)" $SetUp
     } else {
@@ -181,14 +188,26 @@ function Test-Platform {
         return
     }
     Add-Finding 'ok' 'metadata' "region $($compute.location)"
-    $disks = @($compute.storageProfile.dataDisks).Count
-    if ($disks -gt 32) {
-        Add-Finding 'fail' 'data-disks' "$disks data disks; a VM with more than 32 cannot be backed up" 'detach disks, or back some up by disk backup'
+    # What the name of a storage account ends in, unless one is given.
+    if ($compute.azEnvironment -eq 'AzureUSGovernmentCloud') { $script:Suffix = 'core.usgovcloudapi.net' }
+    if ($compute.azEnvironment -eq 'AzureChinaCloud') { $script:Suffix = 'core.chinacloudapi.cn' }
+    $all = @($compute.storageProfile.dataDisks)
+    $disks = $all.Count
+    $most = 32
+    $kind = ''
+    # A disk that is no managed one has the address of its blob here.
+    if ((ConvertTo-Json -InputObject $all -Depth 5) -match '"uri"\s*:\s*"http') {
+        $most = 16
+        $kind = 'unmanaged '
+    }
+    if ($disks -gt $most) {
+        Add-Finding 'fail' 'data-disks' "$disks ${kind}data disks; a VM with more than $most cannot be backed up" 'detach disks, or back some up by disk backup'
     } else {
-        Add-Finding 'ok' 'data-disks' "$disks data disks"
+        Add-Finding 'ok' 'data-disks' "$disks ${kind}data disks"
     }
     if ($VaultRegion -eq '') { return }
-    if ($VaultRegion -eq $compute.location) {
+    # The portal writes West Europe.
+    if (($VaultRegion -replace ' ', '') -eq $compute.location) {
         Add-Finding 'ok' 'vault-region' "the vault is in $($compute.location) like this VM"
     } else {
         Add-Finding 'fail' 'vault-region' "the vault is in $VaultRegion, this VM in $($compute.location)" "make a vault in $($compute.location)"
@@ -207,7 +226,7 @@ function Test-Proxy {
     }
     Add-Finding 'ok' 'proxy' "$($script:Proxy) answers"
     $target = $Storage
-    if ($target -eq '') { $target = 'md-ready.blob.core.windows.net' }
+    if ($target -eq '') { $target = "md-ready.blob.$Suffix" }
     $told = Get-ConnectStatus "${target}:443"
     $reason = $told -replace '^HTTP/1\.\d ', ''
     if ($reason -match '^200') {

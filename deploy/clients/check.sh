@@ -2,6 +2,8 @@
 # Is this Linux VM ready to be backed up through its proxy? Looks, changes nothing, and says for each finding what mends
 # it. Needs bash and coreutils alone. `--help` says how.
 set -uo pipefail
+# Bytes, whatever the locale is; and what the tools say is not translated.
+export LC_ALL=C
 
 proxy='' storage='' vault='' region='' root='' as_json=0
 imds=169.254.169.254 wire=168.63.129.16
@@ -52,7 +54,10 @@ while (($# > 0)); do
   shift
 done
 proxy=${proxy#http://} proxy=${proxy%/}
-if [[ -n $proxy && ! $proxy =~ ^[A-Za-z0-9._-]+:[0-9]{1,5}$ ]]; then
+is_host_port() {
+  [[ $1 =~ ^[A-Za-z0-9._-]+:([0-9]{1,5})$ ]] && ((10#${BASH_REMATCH[1]} > 0 && 10#${BASH_REMATCH[1]} < 65536))
+}
+if [[ -n $proxy ]] && ! is_host_port "$proxy"; then
   printf 'check.sh: --proxy: write HOST:PORT, such as 10.0.0.5:3128; got %s\n' "$proxy" >&2
   exit 2
 fi
@@ -63,11 +68,15 @@ fi
 
 rows=() failed=0
 
+# Text without what a terminal would obey, and in ASCII: what is no UTF-8 would not be JSON either.
+plain() { printf '%s' "$1" | tr -d '\000-\037\177' | tr -c '\040-\176' '?'; }
+
 # Text as a JSON string.
 quoted() {
-  local text=${1//\\/\\\\}
-  text=${text//\"/\\\"}
-  printf '"%s"' "$(printf '%s' "$text" | tr -d '\000-\037\177')"
+  local text
+  text=$(plain "$1")
+  text=${text//\\/\\\\}
+  printf '"%s"' "${text//\"/\\\"}"
 }
 
 # usage: found STATE CHECK TEXT [FIX]
@@ -78,8 +87,8 @@ found() {
     rows+=("{\"check\":$(quoted "$check"),\"state\":\"$state\",\"text\":$(quoted "$text"),\"fix\":$([[ -n $fix ]] && quoted "$fix" || printf null)}")
     return
   fi
-  printf '%-4s  %-18s  %s\n' "$state" "$check" "$(printf '%s' "$text" | tr -d '\000-\037\177')"
-  [[ -z $fix ]] || printf '%26s%s\n' '' "-> $fix"
+  printf '%-4s  %-18s  %s\n' "$state" "$check" "$(plain "$text")"
+  [[ -z $fix ]] || printf '%26s%s\n' '' "-> $(plain "$fix")"
 }
 
 # The value of a key in a file of KEY=VALUE lines; the last one counts, as it does for the agent.
@@ -107,6 +116,7 @@ connect_through() {
 }
 
 conf=$root/etc/waagent.conf
+suffix=core.windows.net
 set_up='run the script that lockdown-proxy client-config linux prints'
 
 check_agent() {
@@ -167,6 +177,8 @@ check_agent_proxy() {
     found fail agent-proxy "HttpProxy.Host=$host without HttpProxy.Port: the agent goes direct" "$set_up"
   elif [[ -n $proxy && $proxy != "$host:$port" ]]; then
     found warn agent-proxy "the agent is told $host:$port, not $proxy" "$set_up"
+  elif ! is_host_port "$host:$port"; then
+    found fail agent-proxy "HttpProxy.Host=$host and HttpProxy.Port=$port are no host and port: the agent cannot use them" "$set_up"
   else
     found ok agent-proxy "$host:$port"
     proxy=${proxy:-$host:$port}
@@ -208,16 +220,25 @@ check_platform() {
     found warn metadata "instance metadata at $imds does not answer: region and disks are not known" "let TCP 80 to $imds out, past every proxy"
     return
   fi
-  local location disks
+  local location disks most=32 kind=''
+  # What the name of a storage account ends in, unless one is given.
+  case $told in
+    *'"azEnvironment":"AzureUSGovernmentCloud"'*) suffix=core.usgovcloudapi.net ;;
+    *'"azEnvironment":"AzureChinaCloud"'*) suffix=core.chinacloudapi.cn ;;
+  esac
   location=$(grep -oE '"location" *: *"[^"]*"' <<<"$told" | head -n 1 | sed 's/.*: *"//; s/"$//')
   disks=$(sed -n 's/.*"dataDisks" *: *\[//p' <<<"$told" | sed 's/"imageReference".*//; s/"osDisk".*//' | grep -oE '"lun" *:' | wc -l)
   found ok metadata "region ${location:-unknown}"
-  if ((disks > 32)); then
-    found fail data-disks "$disks data disks; a VM with more than 32 cannot be backed up" 'detach disks, or back some up by disk backup'
+  # A disk that is no managed one has the address of its blob here.
+  if grep -qE '"uri" *: *"http' <<<"$told"; then most=16 kind='unmanaged '; fi
+  if ((disks > most)); then
+    found fail data-disks "$disks ${kind}data disks; a VM with more than $most cannot be backed up" 'detach disks, or back some up by disk backup'
   else
-    found ok data-disks "$disks data disks"
+    found ok data-disks "$disks ${kind}data disks"
   fi
   [[ -n $region ]] || return 0
+  # The portal writes West Europe.
+  region=${region// /}
   if [[ ${region,,} == "${location,,}" ]]; then
     found ok vault-region "the vault is in $location like this VM"
   else
@@ -226,7 +247,7 @@ check_platform() {
 }
 
 check_proxy() {
-  local told name=${storage:-md-ready.blob.core.windows.net}
+  local told name=${storage:-md-ready.blob.$suffix}
   if [[ -z $proxy ]]; then
     found fail proxy 'no proxy is known' 'give --proxy HOST:PORT'
     return
@@ -264,6 +285,10 @@ check_system() {
     '') found warn system '/etc/os-release names no system' 'look the distribution up in the support matrix of Azure Backup' ;;
     *) found ok system "$id $version" ;;
   esac
+  if ! command -v ip >/dev/null; then
+    found warn dhcp 'not known: there is no ip command here' 'install iproute2 or iproute, or look at the network settings'
+    return
+  fi
   interface=$(ip -4 route show default 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)
   if [[ -z $interface ]]; then
     found warn dhcp 'there is no default route' 'set the network interface to DHCP'

@@ -33,6 +33,8 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
   const folder = createTempFolder();
   const machines: Namespace[] = [];
   let vm: Namespace;
+  /** The machine's end of the cable. */
+  let cable: string;
 
   /** Answers every connection on these places: with what a file holds, or by staying open. */
   const answering = `
@@ -47,12 +49,17 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
       }).listen(Number(port), host, () => { if (--left === 0) console.log('listening'); });
     }`;
 
-  const metadata = (disks: number, location = 'westeurope'): string =>
+  const metadata = (disks: number, location = 'westeurope', azEnvironment = 'AzurePublicCloud', uri = ''): string =>
     JSON.stringify({
       compute: {
+        azEnvironment,
         location,
         storageProfile: {
-          dataDisks: Array.from({ length: disks }, (_, lun) => ({ lun: String(lun), name: `data-${lun}` })),
+          dataDisks: Array.from({ length: disks }, (_, lun) => ({
+            lun: String(lun),
+            name: `data-${lun}`,
+            vhd: { uri },
+          })),
           imageReference: { offer: 'debian' },
           osDisk: { name: 'os' },
         },
@@ -107,9 +114,9 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
     machines.push(vm, internet);
     const tools = 'bash cat cut grep head ip printf sed tail timeout tr uname wc';
     vm.run(['sh', '-c', `for t in ${tools}; do ln -s "$(command -v $t)" '${folder.path}/tools/'; done`]);
-    const [end] = connectNamespaces(vm, '10.77.0.5/24', internet, '10.77.0.1/24');
-    vm.ip('address', 'add', '10.77.0.4/24', 'dev', end, 'valid_lft', '3600', 'preferred_lft', '3600');
-    vm.ip('route', 'add', 'default', 'via', '10.77.0.1', 'dev', end);
+    [cable] = connectNamespaces(vm, '10.77.0.5/24', internet, '10.77.0.1/24');
+    vm.ip('address', 'add', '10.77.0.4/24', 'dev', cable, 'valid_lft', '3600', 'preferred_lft', '3600');
+    vm.ip('route', 'add', 'default', 'via', '10.77.0.1', 'dev', cable);
     for (const address of ['169.254.169.254/32', '168.63.129.16/32']) vm.ip('address', 'add', address, 'dev', 'lo');
     internet.ip('address', 'add', '20.60.1.2/32', 'dev', 'lo');
     const node = process.execPath;
@@ -179,7 +186,20 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
         text: 'http_proxy=10.77.0.4:3128 lacks its scheme or port, https_proxy=http://10.77.0.4 lacks its scheme or port for walinuxagent: its extensions go direct',
       },
     ],
+    [
+      'a proxy with a port that is none',
+      { 'etc/waagent.conf': 'HttpProxy.Host=10.77.0.4\nHttpProxy.Port=70000\n' },
+      'agent-proxy',
+      { state: 'fail', text: expect.stringContaining('are no host and port') as string },
+    ],
     ['33 disks', { metadata: metadata(33) }, 'data-disks', { state: 'fail' }],
+    [
+      '17 disks that are not managed',
+      { metadata: metadata(17, 'westeurope', 'AzurePublicCloud', 'https://a.blob.core.windows.net/vhds/d.vhd') },
+      'data-disks',
+      { state: 'fail', text: '17 unmanaged data disks; a VM with more than 16 cannot be backed up' },
+    ],
+    ['no name of a system', { 'etc/os-release': null }, 'system', { state: 'warn' }],
     [
       'another region',
       { metadata: metadata(1, 'northeurope') },
@@ -212,6 +232,59 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
     expect(report({}, ...argv).checks).toContainEqual(expect.objectContaining({ check: name, ...row }));
   });
 
+  test.each(['168.63.129.16', '169.254.169.254'])('%s that is not reached', (address) => {
+    vm.ip('address', 'del', `${address}/32`, 'dev', 'lo');
+    try {
+      const { ok, checks } = report({});
+      const bad = checks.filter(({ state }) => state !== 'ok').map((row) => [row.check, row.state, row.fix !== null]);
+      const wire = [80, 32526].map((port) => [`wire-server-${port}`, 'fail', true]);
+      expect(bad).toEqual(address === '168.63.129.16' ? wire : [['metadata', 'warn', true]]);
+      // A warning alone does not fail a fleet's check.
+      expect(ok).toBe(address !== '168.63.129.16');
+    } finally {
+      vm.ip('address', 'add', `${address}/32`, 'dev', 'lo');
+    }
+  });
+
+  test('an address that is not by DHCP is a warning', () => {
+    const lasting = (time: string) =>
+      vm.ip('address', 'change', '10.77.0.4/24', 'dev', cable, 'valid_lft', time, 'preferred_lft', time);
+    lasting('forever');
+    try {
+      expect(report({}).checks.filter(({ state }) => state !== 'ok')).toEqual([
+        expect.objectContaining({ check: 'dhcp', state: 'warn' }),
+      ]);
+    } finally {
+      lasting('3600');
+    }
+  });
+
+  test.each([
+    ['AzurePublicCloud', 'core.windows.net'],
+    ['AzureUSGovernmentCloud', 'core.usgovcloudapi.net'],
+    ['AzureChinaCloud', 'core.chinacloudapi.cn'],
+  ])('without --storage, a name of %s is asked for', (cloud, suffix) => {
+    const { checks } = report({ metadata: metadata(1, 'westeurope', cloud) }, '--storage', '');
+    const [row] = checks.filter(({ check: name }) => name === 'proxy-storage');
+    expect(row?.text).toMatch(new RegExp(`^md-ready\\.blob\\.${suffix}: 403 `));
+  });
+
+  test('the region as the portal writes it is the same region', () => {
+    expect(report({}, '--vault-region', 'West Europe').ok).toBe(true);
+  });
+
+  test.each([
+    [3130, 'HTTP/1.1 407 Proxy Authentication Required', 'cannot sign in'],
+    [3131, 'HTTP/1.1 502 DNS: no such name', 'is it right?'],
+    [3132, '', 'lockdown-proxy doctor'],
+  ])('a proxy on port %i that answers "%s"', async (port, answer, fix) => {
+    const other = `require('node:net').createServer((s) => { s.on('error', () => {}); s.once('data', () => s.end(process.argv[1] && process.argv[1] + '\\r\\n\\r\\n')); }).listen(${port}, '10.77.0.4', () => console.log('listening'))`;
+    await untilSaid(vm.start([process.execPath, '-e', other, answer]), 'listening');
+    const { checks } = report({}, '--proxy', `10.77.0.4:${port}`);
+    const [row] = checks.filter(({ check: name }) => name === 'proxy-storage');
+    expect(row).toMatchObject({ state: 'fail', fix: expect.stringContaining(fix) as string });
+  });
+
   test('a proxy that opens tunnels to the platform is told', async () => {
     const careless = `require('node:net').createServer((s) => { s.on('error', () => {}); s.once('data', () => s.end('HTTP/1.1 200 OK\\r\\n\\r\\n')); }).listen(3129, '10.77.0.4', () => console.log('listening'))`;
     await untilSaid(vm.start([process.execPath, '-e', careless]), 'listening');
@@ -230,15 +303,17 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
   });
 
   test('what stands in files cannot break the JSON', () => {
-    const odd = 'a"b\\c\td\u001b[2J';
+    const odd = 'a"b\\c\td\u001b[2J\u00e9';
     const { checks } = report({ version: odd, 'etc/waagent.conf': `HttpProxy.Host=${odd}\nHttpProxy.Port=1\n` });
-    expect(checks.find(({ check: name }) => name === 'agent')?.text).toBe('a"b\\cd[2J');
+    expect(checks.find(({ check: name }) => name === 'agent')?.text).toBe('a"b\\cd[2J??');
   });
 
   test.each([
     [['--frobnicate'], 'check.sh: unknown argument: --frobnicate\nusage: '],
     [['--proxy'], 'check.sh: --proxy: a value is missing'],
     [['--proxy', '10.0.0.5'], 'check.sh: --proxy: write HOST:PORT, such as 10.0.0.5:3128; got 10.0.0.5'],
+    [['--proxy', '10.0.0.5:70000'], 'check.sh: --proxy: write HOST:PORT, such as 10.0.0.5:3128; got 10.0.0.5:70000'],
+    [['--proxy', '10.0.0.5:0'], 'check.sh: --proxy: write HOST:PORT, such as 10.0.0.5:3128; got 10.0.0.5:0'],
     [['--storage', 'a b'], 'check.sh: --storage: write a host name; got a b'],
   ])('%j is wrong usage', (argv, told) => {
     const done = vm.run(['bash', script, ...argv]);

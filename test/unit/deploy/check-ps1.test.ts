@@ -54,3 +54,31 @@ test('where a check can fail, it says what mends that', async () => {
   expect(failing.length).toBeGreaterThan(15);
   expect(failing.filter(({ words }) => words.length < 4)).toEqual([]);
 });
+
+test('Windows line ends change nothing that is read', async () => {
+  const crlf = await readPowerShell(text.replaceAll('\n', '\r\n'));
+  const { commands } = await readPowerShell(text);
+  expect(crlf.faults).toEqual([]);
+  expect(crlf.commands.map(({ name }) => name)).toEqual(commands.map(({ name }) => name));
+});
+
+test('Windows PowerShell 5.1 reads every script as it was written: ASCII, with help of its own', () => {
+  const scripts = ['clients/check.ps1', 'nsg/nsg.ps1', 'windows/firewall.ps1'];
+  for (const name of scripts) {
+    const script = readFileSync(resolve(folder, '..', name), 'utf8');
+    // Without a byte order mark it takes a file for one in the code page of the machine.
+    expect(script).toMatch(/^[\t\n\x20-\x7e]+$/);
+    expect(script).toMatch(/^<#\n\.SYNOPSIS\n/);
+    const [, parameters = ''] = /\nparam\(\n([\s\S]*?)\n\)\n/.exec(script) ?? [];
+    for (const [, parameter] of parameters.matchAll(/\$(\w+)(?: = .*)?,?$/gm)) {
+      expect(script).toContain(`\n.PARAMETER ${parameter}\n`);
+    }
+  }
+});
+
+test('both scripts judge disks, clouds and ports alike', () => {
+  for (const word of ['core.usgovcloudapi.net', 'core.chinacloudapi.cn', 'AzureChinaCloud', '65536', 'md-ready.blob']) {
+    expect(text).toContain(word);
+    expect(shell).toContain(word);
+  }
+});
