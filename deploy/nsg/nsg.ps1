@@ -107,6 +107,13 @@ function Get-RuleText($Priority, $Direction, $Access, $Protocol, $From, $To, $Po
 
 $place = Get-AzResourceGroup -Name $ResourceGroupName -ErrorAction SilentlyContinue
 if ($null -eq $place) { Stop-Script "there is no resource group $ResourceGroupName in this subscription; nothing was changed" }
+if ($Subnet -ne '') {
+    $vnetName, $subnetName = $Subnet -split '/'
+    $vnet = Get-AzVirtualNetwork -ResourceGroupName $ResourceGroupName | Where-Object { $_.Name -eq $vnetName }
+    $part = $null
+    if ($null -ne $vnet) { $part = $vnet.Subnets | Where-Object { $_.Name -eq $subnetName } }
+    if ($null -eq $part) { Stop-Script "-Subnet: there is no $Subnet in the resource group $ResourceGroupName; nothing was changed" }
+}
 $group = Get-AzNetworkSecurityGroup -ResourceGroupName $ResourceGroupName -ErrorAction Stop | Where-Object { $_.Name -eq $Name }
 $present = @()
 if ($null -ne $group) { $present = @($group.SecurityRules) }
@@ -168,9 +175,6 @@ if ($ruleChanges -gt 0) {
 }
 
 if ($Subnet -ne '') {
-    $vnetName, $subnetName = $Subnet -split '/'
-    $vnet = Get-AzVirtualNetwork -ResourceGroupName $ResourceGroupName -Name $vnetName
-    $part = Get-AzVirtualNetworkSubnetConfig -VirtualNetwork $vnet -Name $subnetName
     $attached = ''
     if ($null -ne $part.NetworkSecurityGroup) { $attached = ($part.NetworkSecurityGroup.Id -split '/')[-1] }
     if ($attached -eq $Name) {

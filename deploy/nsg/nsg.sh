@@ -144,6 +144,11 @@ rule() {
 
 there=$(ask network nsg show -g "$group" -n "$nsg" --query name --output tsv)
 
+if [[ -n $subnet ]] && ((has_az)); then
+  known=$(ask network vnet subnet show -g "$group" --vnet-name "${subnet%%/*}" -n "${subnet#*/}" --query name --output tsv)
+  [[ -n $known ]] || fail "--subnet: there is no $subnet in the resource group $group; nothing was changed"
+fi
+
 # The rules that are wanted: `name priority destination port..`, but for the last, which denies.
 wanted=()
 if ((tight)); then

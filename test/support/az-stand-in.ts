@@ -123,7 +123,10 @@ function perform(): unknown {
     case 'network nsg rule delete':
       return void delete rules?.[option('-n')];
     case 'network vnet subnet show':
-      return state.subnets[`${option('--vnet-name')}/${option('-n')}`] ?? missing(option('-n'));
+      return {
+        name: option('-n'),
+        ...(state.subnets[`${option('--vnet-name')}/${option('-n')}`] ?? missing(option('-n'))),
+      };
     case 'network vnet subnet update':
       return void (state.subnets[`${option('--vnet-name')}/${option('-n')}`] = {
         ...state.subnets[`${option('--vnet-name')}/${option('-n')}`],

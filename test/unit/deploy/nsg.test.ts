@@ -194,6 +194,17 @@ describe('nsg.sh', () => {
     expect(run([...given, '--subnet', 'vnet/apps']).out).toContain('as it should be: NSG-lockdown on vnet/apps\n');
   });
 
+  test('a subnet that is not there is told before anything is changed', () => {
+    plant({ subnets: { 'vnet/apps': {} } });
+    const before = place.read('state.json');
+    expect(run([...given, '--subnet', 'vnet/app'])).toMatchObject({
+      status: 1,
+      out: '',
+      told: 'nsg.sh: --subnet: there is no vnet/app in the resource group rg; nothing was changed\n',
+    });
+    expect(place.read('state.json')).toBe(before);
+  });
+
   test('asks to log in', () => {
     plant({ loggedIn: false });
     expect(run(given)).toMatchObject({
@@ -224,7 +235,7 @@ describe('nsg.sh', () => {
 const az = (
   'Get-AzContext Get-AzResourceGroup Get-AzNetworkSecurityGroup New-AzNetworkSecurityGroup Set-AzNetworkSecurityGroup ' +
   'Add-AzNetworkSecurityRuleConfig Set-AzNetworkSecurityRuleConfig Remove-AzNetworkSecurityRuleConfig ' +
-  'Get-AzVirtualNetwork Get-AzVirtualNetworkSubnetConfig Set-AzVirtualNetwork'
+  'Get-AzVirtualNetwork Set-AzVirtualNetwork'
 ).split(' ');
 
 describe('nsg.ps1', () => {
