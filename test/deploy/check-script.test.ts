@@ -1,141 +1,18 @@
-/**
- * `deploy/clients/check.sh` on a machine of its own: a namespace with stand-ins for instance metadata and the wire server,
- * the real proxy, and a storage endpoint in another namespace. Each check is seen to pass, and to fail for its reason.
- */
-import { chmodSync, mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+/** `deploy/clients/check.sh` on a machine of its own: each check is seen to pass, and to fail for its reason. */
 import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTempFolder } from '../support/temp-folder.ts';
-import { canMakeNamespaces, connectNamespaces, makeNamespace, untilSaid } from './namespace.ts';
-import type { Namespace } from './namespace.ts';
+import { makeCheckMachine, metadata, proxy, script, storage } from './check-machine.ts';
+import type { Changes, CheckMachine, Row } from './check-machine.ts';
+import { canMakeNamespaces, untilSaid } from './namespace.ts';
 
 if (!canMakeNamespaces) console.warn('skipped: check.sh is tried in network namespaces, which need root and iproute2');
 
-const project = resolve(import.meta.dirname, '../..');
-const script = join(project, 'deploy/clients/check.sh');
-const storage = 'account.blob.core.windows.net';
-const proxy = '10.77.0.4:3128';
-
-interface Row {
-  readonly check: string;
-  readonly state: 'ok' | 'warn' | 'fail';
-  readonly text: string;
-  readonly fix: string | null;
-}
-interface Report {
-  readonly ok: boolean;
-  readonly proxy: string | null;
-  readonly checks: readonly Row[];
-}
-
 describe.skipIf(!canMakeNamespaces)('check.sh', () => {
-  const folder = createTempFolder();
-  const machines: Namespace[] = [];
-  let vm: Namespace;
-  /** The machine's end of the cable. */
-  let cable: string;
-
-  /** Answers every connection on these places: with what a file holds, or by staying open. */
-  const answering = `
-    const { createServer } = require('node:net');
-    const { readFileSync } = require('node:fs');
-    const places = process.argv.slice(1).map((text) => text.split(' '));
-    let left = places.length;
-    for (const [host, port, file] of places) {
-      createServer((socket) => {
-        socket.on('error', () => {});
-        if (file) socket.once('data', () => { const body = readFileSync(file, 'utf8'); socket.end('HTTP/1.1 200 OK\\r\\nContent-Length: ' + body.length + '\\r\\n\\r\\n' + body); });
-      }).listen(Number(port), host, () => { if (--left === 0) console.log('listening'); });
-    }`;
-
-  const metadata = (disks: number, location = 'westeurope', azEnvironment = 'AzurePublicCloud', uri = ''): string =>
-    JSON.stringify({
-      compute: {
-        azEnvironment,
-        location,
-        storageProfile: {
-          dataDisks: Array.from({ length: disks }, (_, lun) => ({
-            lun: String(lun),
-            name: `data-${lun}`,
-            vhd: { uri },
-          })),
-          imageReference: { offer: 'debian' },
-          osDisk: { name: 'os' },
-        },
-      },
-      network: {},
-    });
-
-  const good = {
-    'etc/waagent.conf': 'Extensions.Enabled=y\r\nHttpProxy.Host=10.77.0.4\r\nHttpProxy.Port=3128\r\n',
-    'etc/os-release': 'ID=ubuntu\nVERSION_ID="24.04"\n',
-    'lib/systemd/system/walinuxagent.service': '[Service]\n',
-    environment: 'http_proxy=http://10.77.0.4:3128 https_proxy=http://10.77.0.4:3128 no_proxy=localhost',
-    active: '0',
-    version: 'WALinuxAgent-2.7.3.0 running on ubuntu 24.04',
-    python: '3 11',
-    metadata: metadata(4),
-  };
-
-  /** Plants a machine that is ready but for `changes`, and checks it. */
-  function check(changes: Partial<Record<keyof typeof good, string | null>>, ...argv: readonly string[]) {
-    using root = createTempFolder();
-    for (const [name, text] of Object.entries({ ...good, ...changes })) {
-      if (text !== null) (name === 'metadata' ? folder : root).write(name, text);
-    }
-    const tool = (name: string, body: string): void => {
-      chmodSync(root.write(`bin/${name}`, `#!/bin/sh\n${body}\n`), 0o755);
-    };
-    const at = root.path;
-    if (changes.version !== null) tool('waagent', `cat '${at}/version'`);
-    tool('systemctl', `case "$*" in show*) cat '${at}/environment' ;; *) exit "$(cat '${at}/active')" ;; esac`);
-    if (changes.python !== null) tool('python3', `read -r a b <'${at}/python'; echo "$a.$b"`);
-    const env = { PATH: `${at}/bin:${folder.path}/tools`, CHECK_WAIT_S: '3' };
-    const all = ['--root', at, '--storage', storage, '--vault', 'vault-1', '--vault-region', 'WestEurope', ...argv];
-    return vm.run(['bash', script, ...all], { env });
-  }
-
-  const report = (changes: Parameters<typeof check>[0], ...argv: readonly string[]) => {
-    const { out, status } = check(changes, '--json', ...argv);
-    const told = JSON.parse(out) as Report;
-    expect(status).toBe(told.ok ? 0 : 1);
-    return told;
-  };
-
-  beforeAll(async () => {
-    // Python and the agent of the machine that runs the test are not to be found by chance.
-    mkdirSync(join(folder.path, 'tools'), { recursive: true });
-    vm = makeNamespace({
-      hosts: `127.0.0.1 localhost\n20.60.1.2 ${storage}\n`,
-      'resolv.conf': 'nameserver 127.0.0.1\n',
-    });
-    const internet = makeNamespace();
-    machines.push(vm, internet);
-    const tools = 'bash cat cut grep head ip printf sed tail timeout tr uname wc';
-    vm.run(['sh', '-c', `for t in ${tools}; do ln -s "$(command -v $t)" '${folder.path}/tools/'; done`]);
-    [cable] = connectNamespaces(vm, '10.77.0.5/24', internet, '10.77.0.1/24');
-    vm.ip('address', 'add', '10.77.0.4/24', 'dev', cable, 'valid_lft', '3600', 'preferred_lft', '3600');
-    vm.ip('route', 'add', 'default', 'via', '10.77.0.1', 'dev', cable);
-    for (const address of ['169.254.169.254/32', '168.63.129.16/32']) vm.ip('address', 'add', address, 'dev', 'lo');
-    internet.ip('address', 'add', '20.60.1.2/32', 'dev', 'lo');
-    const node = process.execPath;
-    const imds = `169.254.169.254 80 ${folder.write('metadata', metadata(0))}`;
-    const platform = vm.start([node, '-e', answering, imds, '168.63.129.16 80', '168.63.129.16 32526']);
-    const account = internet.start([node, '-e', answering, '20.60.1.2 443']);
-    await Promise.all([untilSaid(platform, 'listening'), untilSaid(account, 'listening')]);
-    folder.write('rules.txt', `${storage}\n`);
-    const config = folder.write(
-      'config.yaml',
-      'listen: ["10.77.0.4:3128"]\nnetworks: ["10.77.0.0/24"]\ncloud: public\nallowlist: ["./rules.txt"]\nranges: { cacheDir: ./cache }\n',
-    );
-    const program = [node, '--disable-warning=DEP0060', join(project, 'src/main.ts'), 'serve', '--config', config];
-    await untilSaid(vm.start(program), '"started"');
-  });
-  afterAll(async () => {
-    for (const machine of machines) await machine.remove();
-    folder.remove();
-  });
+  let machine: CheckMachine;
+  const check: CheckMachine['check'] = (...words) => machine.check(...words);
+  const report: CheckMachine['report'] = (...words) => machine.report(...words);
+  beforeAll(async () => void (machine = await makeCheckMachine()));
+  afterAll(() => machine.remove());
 
   test('says ok to everything on a machine that is ready', () => {
     const { ok, checks } = report({});
@@ -151,7 +28,7 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
     expect(text('proxy-forbids')).toMatch(/^168\.63\.129\.16 is refused: 403 /);
   });
 
-  test.each<[string, Parameters<typeof check>[0], string, Partial<Row>]>([
+  test.each<[string, Changes, string, Partial<Row>]>([
     ['no agent', { version: null }, 'agent', { state: 'fail', text: 'the Azure agent is not installed' }],
     ['no unit', { 'lib/systemd/system/walinuxagent.service': null }, 'agent-service', { state: 'fail' }],
     ['a stopped agent', { active: '3' }, 'agent-service', { state: 'fail', text: 'walinuxagent is not running' }],
@@ -233,7 +110,7 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
   });
 
   test.each(['168.63.129.16', '169.254.169.254'])('%s that is not reached', (address) => {
-    vm.ip('address', 'del', `${address}/32`, 'dev', 'lo');
+    machine.vm.ip('address', 'del', `${address}/32`, 'dev', 'lo');
     try {
       const { ok, checks } = report({});
       const bad = checks.filter(({ state }) => state !== 'ok').map((row) => [row.check, row.state, row.fix !== null]);
@@ -242,13 +119,23 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
       // A warning alone does not fail a fleet's check.
       expect(ok).toBe(address !== '168.63.129.16');
     } finally {
-      vm.ip('address', 'add', `${address}/32`, 'dev', 'lo');
+      machine.vm.ip('address', 'add', `${address}/32`, 'dev', 'lo');
     }
   });
 
   test('an address that is not by DHCP is a warning', () => {
     const lasting = (time: string) =>
-      vm.ip('address', 'change', '10.77.0.4/24', 'dev', cable, 'valid_lft', time, 'preferred_lft', time);
+      machine.vm.ip(
+        'address',
+        'change',
+        '10.77.0.4/24',
+        'dev',
+        machine.cable,
+        'valid_lft',
+        time,
+        'preferred_lft',
+        time,
+      );
     lasting('forever');
     try {
       expect(report({}).checks.filter(({ state }) => state !== 'ok')).toEqual([
@@ -279,7 +166,7 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
     [3132, '', 'lockdown-proxy doctor'],
   ])('a proxy on port %i that answers "%s"', async (port, answer, fix) => {
     const other = `require('node:net').createServer((s) => { s.on('error', () => {}); s.once('data', () => s.end(process.argv[1] && process.argv[1] + '\\r\\n\\r\\n')); }).listen(${port}, '10.77.0.4', () => console.log('listening'))`;
-    await untilSaid(vm.start([process.execPath, '-e', other, answer]), 'listening');
+    await untilSaid(machine.vm.start([process.execPath, '-e', other, answer]), 'listening');
     const { checks } = report({}, '--proxy', `10.77.0.4:${port}`);
     const [row] = checks.filter(({ check: name }) => name === 'proxy-storage');
     expect(row).toMatchObject({ state: 'fail', fix: expect.stringContaining(fix) as string });
@@ -287,7 +174,7 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
 
   test('a proxy that opens tunnels to the platform is told', async () => {
     const careless = `require('node:net').createServer((s) => { s.on('error', () => {}); s.once('data', () => s.end('HTTP/1.1 200 OK\\r\\n\\r\\n')); }).listen(3129, '10.77.0.4', () => console.log('listening'))`;
-    await untilSaid(vm.start([process.execPath, '-e', careless]), 'listening');
+    await untilSaid(machine.vm.start([process.execPath, '-e', careless]), 'listening');
     const { checks } = report({}, '--proxy', '10.77.0.4:3129');
     expect(checks).toContainEqual(expect.objectContaining({ check: 'proxy-forbids', state: 'fail' }));
   });
@@ -316,7 +203,7 @@ describe.skipIf(!canMakeNamespaces)('check.sh', () => {
     [['--proxy', '10.0.0.5:0'], 'check.sh: --proxy: write HOST:PORT, such as 10.0.0.5:3128; got 10.0.0.5:0'],
     [['--storage', 'a b'], 'check.sh: --storage: write a host name; got a b'],
   ])('%j is wrong usage', (argv, told) => {
-    const done = vm.run(['bash', script, ...argv]);
+    const done = machine.vm.run(['bash', script, ...argv]);
     expect(done.status).toBe(2);
     expect(done.told.slice(0, told.length)).toBe(told);
     expect(done.out).toBe('');
