@@ -4,8 +4,6 @@ import { Worker } from 'node:worker_threads';
 import type { Cloud } from '../config/config.ts';
 import type { Result } from '../errors.ts';
 import type { HeldRanges } from './range-cache.ts';
-import type { PackedReport } from './ranges-pack.ts';
-import { unpackReport } from './ranges-pack.ts';
 import type { RefreshOutcome, RefreshRequest } from './ranges-refresh.ts';
 
 /** What a thread may be asked for. */
@@ -24,7 +22,7 @@ const heapMib = 512;
 
 /** Runs a job; at its end, or when `signal` aborts, nothing of the thread is left. @throws Error when it broke off */
 export async function offload(job: RangesJob, signal: AbortSignal): Promise<RangesReport> {
-  const { promise, resolve, reject } = Promise.withResolvers<PackedReport>();
+  const { promise, resolve, reject } = Promise.withResolvers<RangesReport>();
   const worker = new Worker(new URL('ranges-thread.ts', import.meta.url), {
     workerData: job,
     resourceLimits: { maxOldGenerationSizeMb: heapMib },
@@ -37,7 +35,7 @@ export async function offload(job: RangesJob, signal: AbortSignal): Promise<Rang
   worker.on('error', reject);
   worker.on('exit', () => reject(new Error('its thread ended early')));
   try {
-    const report = unpackReport(await promise);
+    const report = await promise;
     // Taking a whole document over costs some milliseconds, and so does what is made of it: tunnels get a turn between.
     await nextTurn();
     return report;
