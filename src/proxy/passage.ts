@@ -48,13 +48,17 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
     let answer: IncomingMessage | null = null;
     let isSettled = false;
     let interim = 0;
+    // While it goes on as well: a download of hours is no less traffic than a tunnel.
+    const count = () => {
+      record.bytesUp = destination.bytesWritten;
+      record.bytesDown = destination.bytesRead;
+    };
     const settle = (error: unknown) => {
       if (isSettled) return;
       isSettled = true;
       stall.stop();
       signal.removeEventListener('abort', onAbort);
-      record.bytesUp = destination.bytesWritten;
-      record.bytesDown = destination.bytesRead;
+      count();
       outgoing?.destroy();
       destination.destroy();
       if (error === null) resolve();
@@ -92,6 +96,7 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       }
       record.status = status;
       response.once('finish', () => settle(null));
+      incoming.on('data', count);
       incoming.pipe(response);
       if (incoming.readableLength === 0 && !incoming.complete) response.flushHeaders();
     };
@@ -100,6 +105,7 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       send({
         onRequest(created) {
           outgoing = created;
+          request.on('data', count);
           created.on('information', () => {
             if (++interim > maxInterim) fail('too many interim responses');
           });

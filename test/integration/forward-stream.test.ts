@@ -181,3 +181,27 @@ test('a destination that does not read stops the client, and gets all of it in t
   read?.();
   expect(String((await (await answerTo(outgoing)).toArray())[0])).toBe(expected);
 });
+
+test('bytes count while a download and an upload are still under way', async () => {
+  await using far = await startFar((incoming, response) => {
+    incoming.resume();
+    // Neither of the two ever ends by itself.
+    response.write(Buffer.alloc(300_000, 'x'));
+  });
+  const asked = far.ask('PUT', { 'transfer-encoding': 'chunked' });
+  asked.on('error', () => {});
+  asked.write(Buffer.alloc(200_000, 'y'));
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  let read = 0;
+  for await (const piece of answer.on('error', () => {})) {
+    read += (piece as Buffer).length;
+    if (read === 300_000) break;
+  }
+  const { address, port } = far.proxy.app.admin;
+  const metrics = await (await fetch(`http://${address}:${port}/metrics`)).text();
+  const counted = (direction: string): number =>
+    Number(new RegExp(`^lockdown_proxy_bytes_total\\{direction="${direction}"\\} (\\d+)$`, 'm').exec(metrics)?.[1]);
+  expect(counted('down')).toBeGreaterThanOrEqual(300_000);
+  expect(counted('up')).toBeGreaterThan(100_000);
+  asked.destroy();
+});
