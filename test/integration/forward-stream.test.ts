@@ -193,10 +193,14 @@ test('bytes count while a download and an upload are still under way', async () 
   asked.write(Buffer.alloc(200_000, 'y'));
   const [answer] = (await once(asked, 'response')) as [IncomingMessage];
   let read = 0;
-  for await (const piece of answer.on('error', () => {})) {
-    read += (piece as Buffer).length;
-    if (read === 300_000) break;
-  }
+  await new Promise<void>((done) => {
+    answer
+      .on('error', () => {})
+      .on('data', (piece: Buffer) => {
+        read += piece.length;
+        if (read === 300_000) done();
+      });
+  });
   const { address, port } = far.proxy.app.admin;
   const metrics = await (await fetch(`http://${address}:${port}/metrics`)).text();
   const counted = (direction: string): number =>
