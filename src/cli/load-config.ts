@@ -38,7 +38,8 @@ function knownTags({ cloud, ranges: { cacheDir } }: Config): KnownTags | null {
   if (held === null) return null;
   const isEmbedded = held.provenance.source === 'embedded';
   const hint = '; the embedded ranges hold the tags of backup alone, and a refresh brings the others';
-  return { tags: new Set(held.document.tags.keys()), hint: isEmbedded ? hint : '' };
+  const tags = new Set(Array.from(held.document.tags.values(), ({ name }) => name));
+  return { tags, hint: isEmbedded ? hint : '' };
 }
 
 /** Reads config and lists. @throws ConfigError with every fault */

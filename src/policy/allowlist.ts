@@ -20,7 +20,7 @@ export interface AllowlistOptions {
   /** The file as the user named it, for findings and logs. */
   readonly file: string;
   readonly groups: ReadonlyMap<string, readonly Prefix[]>;
-  /** Service tags in lower case; null while there are no ranges. */
+  /** Service tags as they are published; null while there are no ranges. */
   readonly knownTags: ReadonlySet<string> | null;
   /** What is to be said beside a tag that is not among them. */
   readonly unknownTagHint?: string;

@@ -4,7 +4,7 @@ import type { Prefix } from '../address/ip.ts';
 import { classifyAddress, isAlwaysForbidden, privatePrefixes } from '../address/special-purpose.ts';
 import type { AddressClass } from '../address/special-purpose.ts';
 import { covers, indexCovers } from './covers.ts';
-import { didYouMean } from './nearest.ts';
+import { didYouMean, nearest } from './nearest.ts';
 import type { Rule } from './rule.ts';
 import { tenantSuffixes, tenantTags, wideSuffixes } from './shared-suffixes.ts';
 
@@ -32,12 +32,20 @@ export function warnOfTags(
       message: `\`tag:${tag}\` matches nothing: there are no datacenter ranges, and this holds for every tag in the file`,
     }));
   }
+  const keys = new Set(Array.from(knownTags, (name) => name.toLowerCase()));
   return found
-    .filter(({ tag }) => !knownTags.has(tag.toLowerCase()))
+    .filter(({ tag }) => !keys.has(tag.toLowerCase()))
     .map(({ rule, tag }) => ({
       rule,
-      message: `\`tag:${tag}\` matches nothing: the ranges hold no such tag${didYouMean(tag, knownTags)}${hint}`,
+      message: `\`tag:${tag}\` matches nothing: the ranges hold no such tag${didYouMean(tag, likeTags(tag, knownTags))}${hint}`,
     }));
+}
+
+/** Tags of the service that is meant, or of one spelled like it: the same region of another service is no likeness. */
+function likeTags(tag: string, knownTags: ReadonlySet<string>): readonly string[] {
+  const serviceOf = (name: string): string => name.split('.')[0] ?? name;
+  const services = new Set(nearest(serviceOf(tag), Array.from(knownTags, serviceOf)));
+  return [...knownTags].filter((name) => services.has(serviceOf(name)));
 }
 
 /** What can be said of all rules together, in whatever files they stand. */

@@ -173,12 +173,12 @@ it('list, find and export speak of the ranges in force', async () => {
 
 it('check warns of a tag that the ranges do not hold, with the nearest names', async () => {
   using place = installation('tag:Storag\nhttps://a.example within tag:Sql\n');
-  const knownTags = () => ({ tags: new Set(['storage', 'azurebackup']), hint: '; a refresh brings more' });
+  const knownTags = () => ({ tags: new Set(['Storage', 'AzureBackup']), hint: '; a refresh brings more' });
   const machine = { listFolder: place.folder.path, cloud: 'public', networks: () => [], knownTags } as const;
   expect(await runCheck({ ...place.options(), fix: false, machine })).toBe(0);
   const text = place.taken();
   expect(text).toMatch(
-    /own.txt:2:1: warning: `tag:Storag` matches nothing: the ranges hold no such tag; did you mean `storage`\?; a refresh brings more/,
+    /own.txt:2:1: warning: `tag:Storag` matches nothing: the ranges hold no such tag; did you mean `Storage`\?; a refresh brings more/,
   );
   expect(text).toMatch(/own.txt:3:1: warning: `tag:Sql` matches nothing/);
 });

@@ -120,7 +120,7 @@ describe('`ranges diff`', () => {
     expect([code, out]).toEqual([1, '']);
     const lines = err.trimEnd().split('\n');
     expect(lines[0]).toBe(`lockdown-proxy: ${bad}: Cut short: the JSON breaks off at line 1, column 13`);
-    expect(lines[1]).toMatch(/missing\.json: ENOENT/);
+    expect(lines[1]).toMatch(/^lockdown-proxy: there is no such file \(.*missing\.json\)$/);
     expect(lines).toHaveLength(2);
   });
 });
