@@ -19,7 +19,7 @@ import { realSources } from './doctor/sources.ts';
 import { probeForbidden, probeTunnel } from './doctor/through.ts';
 import { probeWayOut } from './doctor/way-out.ts';
 import { probeWorkers } from './doctor/workers.ts';
-import type { CommandDescription, SharedOptions } from './logs-commands.ts';
+import type { SharedOptions } from './logs-commands.ts';
 import { inspect } from './logs/read.ts';
 import { terminalOf } from './logs/terminal.ts';
 
@@ -60,20 +60,10 @@ export async function examine(options: PatientOptions): Promise<readonly Finding
 }
 
 /** Gives 0 where nothing failed, else 1. */
-async function runDoctor({ config, json, out }: SharedOptions, hosts: readonly string[]): Promise<number> {
+export async function runDoctor({ config, json, out }: SharedOptions, hosts: readonly string[]): Promise<number> {
   const startedAt = performance.now();
   const findings = await examine({ file: config, hosts, inspect, sources: realSources() });
   const seconds = Math.round(performance.now() - startedAt) / 1000;
   out(json ? reportAsJson(findings, seconds) : reportAsText(findings, seconds, terminalOf(process.stdout)));
   return isHealthy(findings) ? 0 : 1;
 }
-
-export const doctorCommand: CommandDescription = {
-  usage: 'doctor',
-  description: 'look at this machine and its way out, end to end, and say what is wrong and how to mend it',
-  options: [['--host <names...>', 'names that clients use, to be tried beside or instead of the known ones']],
-  run: (shared, _args, written) => {
-    const hosts = written['host'];
-    return runDoctor(shared, Array.isArray(hosts) ? hosts.map(String) : []);
-  },
-};

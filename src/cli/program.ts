@@ -1,18 +1,14 @@
-/** The commands, their arguments and their usage, described once. Sole user of commander. */
+/**
+ * The commands, their arguments and their usage, described once; what a command does is loaded when it is asked for, so
+ * that none waits for the others. Sole user of commander.
+ */
 import process from 'node:process';
 import { Command, CommanderError, Option } from 'commander';
 import { runningCommands, tunnelsCommands } from './ask-running.ts';
-import { runCheck } from './check.ts';
 import { clientConfigCommands } from './client-config.ts';
-import { doctorCommand } from './doctor.ts';
-import { runExplain } from './run-explain.ts';
 import { findConfigFile } from './load-config.ts';
 import type { CommandDescription } from './logs-commands.ts';
 import { logsCommands, whyCommand } from './logs-commands.ts';
-import { runRangesDiff } from './ranges-diff.ts';
-import { runRangesQuery, runRangesRefresh, runRangesStatus } from './ranges.ts';
-import { serve } from './serve.ts';
-import { runUsersAdd, runUsersList, runUsersRemove, runUsersVerify } from './users.ts';
 import { describeVersion } from './version.ts';
 
 interface SharedOptions {
@@ -42,14 +38,14 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('run the proxy')
     .option('--strict', 'do not start from the last good configuration')
     .action(async ({ strict }: { strict?: boolean }, command: Command) => {
-      code = await serve({ ...shared(command), strict: strict ?? false });
+      code = await (await import('./serve.ts')).serve({ ...shared(command), strict: strict ?? false });
     });
   program
     .command('check')
     .description('validate the configuration and the allowlists')
     .option('--fix', 'rewrite rules to normal form')
     .action(async ({ fix }: { fix?: boolean }, command: Command) => {
-      code = await runCheck({ ...shared(command), fix: fix ?? false });
+      code = await (await import('./check.ts')).runCheck({ ...shared(command), fix: fix ?? false });
     });
   program
     .command('explain')
@@ -67,7 +63,9 @@ export async function run(argv: readonly string[]): Promise<number> {
         command: Command,
       ) => {
         const { from = null, user = null, resolve, method = null, running = false } = options;
-        code = await runExplain({
+        code = await (
+          await import('./run-explain.ts')
+        ).runExplain({
           ...shared(command),
           target,
           from,
@@ -83,36 +81,36 @@ export async function run(argv: readonly string[]): Promise<number> {
     .command('status')
     .description('say which ranges are in force, where they came from and how old they are')
     .action(async (_options, command: Command) => {
-      code = await runRangesStatus(shared(command));
+      code = await (await import('./ranges.ts')).runRangesStatus(shared(command));
     });
   ranges
     .command('refresh')
     .description('fetch the ranges now')
     .option('--force', 'take them although tags shrank or grew more than is usual')
     .action(async ({ force }: { force?: boolean }, command: Command) => {
-      code = await runRangesRefresh({ ...shared(command), force: force ?? false });
+      code = await (await import('./ranges.ts')).runRangesRefresh({ ...shared(command), force: force ?? false });
     });
   ranges
     .command('list')
     .description('print the prefixes of a tag, one a line')
     .argument('<tag>', 'a service tag, in any case')
     .action(async (tag: string, _options, command: Command) => {
-      code = await runRangesQuery(shared(command), { command: 'list', tag });
+      code = await (await import('./ranges.ts')).runRangesQuery(shared(command), { command: 'list', tag });
     });
   ranges
     .command('find')
     .description('print the tags that hold an address')
     .argument('<ip>', 'an address')
     .action(async (address: string, _options, command: Command) => {
-      code = await runRangesQuery(shared(command), { command: 'find', address });
+      code = await (await import('./ranges.ts')).runRangesQuery(shared(command), { command: 'find', address });
     });
   ranges
     .command('diff')
     .description('print what changed between two files of ranges')
     .argument('<old>', 'a file in any of the published formats')
     .argument('<new>', 'a file in any of the published formats')
-    .action((old: string, next: string, _options, command: Command) => {
-      code = runRangesDiff({ ...shared(command), old, next });
+    .action(async (old: string, next: string, _options, command: Command) => {
+      code = (await import('./ranges-diff.ts')).runRangesDiff({ ...shared(command), old, next });
     });
   ranges
     .command('export')
@@ -120,7 +118,9 @@ export async function run(argv: readonly string[]): Promise<number> {
     .requiredOption('--tag <tags...>', 'the tags, in any case')
     .option('--format <formats>', 'nsg, json or text; several with commas', 'nsg')
     .action(async ({ tag, format }: { tag: string[]; format: string }, command: Command) => {
-      code = await runRangesQuery(shared(command), { command: 'export', tags: tag, format });
+      code = await (
+        await import('./ranges.ts')
+      ).runRangesQuery(shared(command), { command: 'export', tags: tag, format });
     });
   const describe = (parent: Command, { usage, description, options, run }: CommandDescription) => {
     const command = parent.command(usage).description(description);
@@ -139,7 +139,13 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('read access logs: files, `-`, or the configured one and its rotated ones');
   for (const command of logsCommands) describe(logs, command);
   describe(program, whyCommand);
-  describe(program, doctorCommand);
+  program
+    .command('doctor')
+    .description('look at this machine and its way out, end to end, and say what is wrong and how to mend it')
+    .option('--host <names...>', 'names that clients use, to be tried beside or instead of the known ones')
+    .action(async ({ host = [] }: { host?: string[] }, command: Command) => {
+      code = await (await import('./doctor.ts')).runDoctor(shared(command), host);
+    });
   const clientConfig = program
     .command('client-config')
     .description('what application VMs need to go through this proxy');
@@ -153,27 +159,27 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('add a user or change a password, read from the terminal or two lines of standard input')
     .argument('<name>', 'the user')
     .action(async (name: string, _options, command: Command) => {
-      code = await runUsersAdd(shared(command), name);
+      code = await (await import('./users.ts')).runUsersAdd(shared(command), name);
     });
   users
     .command('remove')
     .description('take a user out')
     .argument('<name>', 'the user')
     .action(async (name: string, _options, command: Command) => {
-      code = await runUsersRemove(shared(command), name);
+      code = await (await import('./users.ts')).runUsersRemove(shared(command), name);
     });
   users
     .command('list')
     .description('print the users and how their passwords are stored')
     .action(async (_options, command: Command) => {
-      code = await runUsersList(shared(command));
+      code = await (await import('./users.ts')).runUsersList(shared(command));
     });
   users
     .command('verify')
     .description('tell whether a password is right, read from the terminal or a line of standard input')
     .argument('<name>', 'the user')
     .action(async (name: string, _options, command: Command) => {
-      code = await runUsersVerify(shared(command), name);
+      code = await (await import('./users.ts')).runUsersVerify(shared(command), name);
     });
   program
     .command('version')

@@ -2,7 +2,7 @@
  * A small HTTP server for questions about the proxy. It answers GET and HEAD on known paths, cheaply and in bounds: a
  * few connections, small heads, short waits, nothing that is kept by a cache.
  */
-import { createServer, STATUS_CODES } from 'node:http';
+import { createServer, STATUS_CODES } from '../proxy/node-http.ts';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Endpoint } from '../config/values.ts';

@@ -4,9 +4,8 @@
  * the answer back before anything of it reaches the client.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Agent } from 'node:http';
+import { Agent } from './node-http.ts';
 import type { Socket } from 'node:net';
-import httpProxy from 'http-proxy';
 import type { Address } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import { checkForwardFields, readExpectation, requestFields, viaHasName } from '../message/fields.ts';
@@ -49,7 +48,8 @@ export function isForwardable(method: string): boolean {
 }
 
 export function createForward(deps: ForwardDeps): Forward {
-  const send = createFence();
+  // Most proxies never see plain http: what carries it is loaded with the first request.
+  let fence: Promise<Send> | null = null;
   return async (request, response, { client, user }, broken) => {
     const { socket } = request;
     const { viaName } = deps;
@@ -63,6 +63,8 @@ export function createForward(deps: ForwardDeps): Forward {
     try {
       const form = readRequest(request, record, viaName);
       broken.throwIfAborted();
+      // Before anything is connected: a socket must not wait for it without somebody who listens to its errors.
+      const send = await (fence ??= createFence());
       const expectation = readExpectation(request.rawHeaders, request.httpVersion);
       if (expectation === 'unknown') throw malformed('Expectation not known', 417);
       const asked = { kind: 'forward', client, user, target: form.target, path: form.path } as const;
@@ -118,7 +120,8 @@ interface Sending {
 }
 
 /** http-proxy with all of its passes but the streaming one taken out, and the path set as the client sent it. */
-function createFence(): Send {
+async function createFence(): Promise<Send> {
+  const { default: httpProxy } = await import('http-proxy');
   const inside = new WeakMap<IncomingMessage, { readonly path: string; readonly events: PassageEvents }>();
   const fenced = httpProxy.createProxyServer({});
   const passesOf = fenced as unknown as { webPasses: ((...values: unknown[]) => unknown)[] };

@@ -3,7 +3,7 @@
  * side, it ends here once, with both directions stopped and the bytes counted.
  */
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from './node-http.ts';
 import type { Socket } from 'node:net';
 import { ProxyError } from '../errors.ts';
 import { checkAnswerFields, responseFields } from '../message/fields.ts';

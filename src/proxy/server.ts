@@ -1,6 +1,6 @@
 /** Listens, judges a client's address before anything else, and hands each request to the tunnel or the forward. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer } from './node-http.ts';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../address/ip.ts';

@@ -1,7 +1,6 @@
 /** Which Azure cloud this machine is in, for `cloud: auto`. */
 import { readFile } from 'node:fs/promises';
 import type { Cloud } from '../config/config.ts';
-import { httpGet } from './http-get.ts';
 import { assetTagFile, isAzureAssetTag, metadataBase } from './instance-metadata.ts';
 
 /** Microsoft: "Azure Instance Metadata Service", version 2021-02-01. */
@@ -34,6 +33,8 @@ export async function detectCloud(deps: CloudDeps = {}): Promise<Cloud> {
 }
 
 async function askMetadata(): Promise<string> {
+  // Most starts ask nobody, and are not to wait for the client to be loaded.
+  const { httpGet } = await import('./http-get.ts');
   const { body } = await httpGet(metadataUrl, { headers: { Metadata: 'true' }, timeoutMs: 1000, maxBytes: 4096 });
   return body;
 }

@@ -3,7 +3,6 @@
  * through a proxy, and only on a machine that is Azure's.
  */
 import { readFile } from 'node:fs/promises';
-import { httpGet } from './http-get.ts';
 
 /** Where the service answers; Microsoft: "Azure Instance Metadata Service". */
 export const metadataBase = 'http://169.254.169.254';
@@ -62,6 +61,8 @@ export async function readIdentityToken(base: string, resource: string): Promise
 }
 
 async function ask(url: string, remedy: string | null = null): Promise<Readonly<Record<string, unknown>>> {
+  // Loaded here, so that a start that asks for nothing does not wait for it.
+  const { httpGet } = await import('./http-get.ts');
   const { status, body } = await httpGet(url, { headers: { Metadata: 'true' }, timeoutMs, maxBytes }).catch(
     (error: Error) => {
       throw new Error(`instance metadata does not answer: ${error.message}`, { cause: error });
