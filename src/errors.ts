@@ -247,7 +247,11 @@ export class ProxyError extends Error {
     options: { phrase?: string; status?: number; fields?: ProxyError['fields']; cause?: unknown } = {},
   ) {
     const phrase = options.phrase ?? answers[reason].phrase;
+    // A refusal is an answer and no accident: nobody reads its stack, which would cost as much as the decision.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(phrase, { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.reason = reason;
     this.phrase = phrase;
     this.status = options.status ?? answers[reason].status;

@@ -19,6 +19,8 @@ export interface Throttle {
   end(user: string, address: string, isRight: boolean | null): void;
   /** Notes a success that needed no verification. */
   noteSuccess(user: string, address: string): void;
+  /** Whether strangers have used up what they may get wrong for this user, and this address is one of theirs. */
+  isSpent(user: string, address: string): boolean;
   /** Who goes first where not all can: less is sooner. */
   rankOf(user: string, address: string): number;
 }
@@ -115,6 +117,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       const untils = keysOf(user, address).map(([table, key]) => failuresOf(table, key).blockedUntil);
       return Math.max(0, Math.max(...untils) - now());
     },
+    isSpent: (user, address) => !isKnown(pairOf(user, address)) && budgetOf(user) < 1,
     begin(user, address) {
       const pair = pairOf(user, address);
       // Those under way may all fail: no more begin than would be let fail one after the other.

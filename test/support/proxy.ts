@@ -10,7 +10,7 @@ import type { ParentConnectDeps } from '../../src/proxy/parent-connect.ts';
 import type { ResolverDeps } from '../../src/proxy/resolve.ts';
 import type { RangesDeps } from '../../src/state/configured-feed.ts';
 import { createMachine } from '../../src/state/machine.ts';
-import { keepOutput } from './output.ts';
+import { keepOutput, keepsOutput } from './output.ts';
 
 export interface TestProxy extends AsyncDisposable {
   readonly app: App;
@@ -75,7 +75,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
   const say =
     (level: string) =>
     (event: string, fields: Record<string, unknown> = {}) => {
-      keepOutput(JSON.stringify({ event, ...fields }));
+      if (keepsOutput()) keepOutput(JSON.stringify({ event, ...fields }));
       said.push({ level, event, fields });
     };
   const app = await startApp(loaded, {
@@ -83,8 +83,10 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
       dropped: 0,
       relay() {},
       write(event, record) {
-        keepOutput(formatLine(accessLevel(record), accessFields(event, record, 0)));
-        keepOutput(squidLine(record));
+        if (keepsOutput()) {
+          keepOutput(formatLine(accessLevel(record), accessFields(event, record, 0)));
+          keepOutput(squidLine(record));
+        }
         if (event === 'tunnel-open') {
           opened.push({ ...record });
           return;

@@ -175,6 +175,25 @@ describe('many at once', () => {
   });
 });
 
+describe('who failed before', () => {
+  it('is told to come back at once while strangers have failed too much for its user, others still wait', async () => {
+    const { verify, finish, hashed, tasks, pass } = setUp({ size: 2 });
+    const guesses = Array.from({ length: 25 }, (_, at) => verify(attempt('ann', 'guess', `10.0.1.${at}`)));
+    while (tasks.length > 0) await finish();
+    const before = hashed.length;
+    expect(await verify(attempt('ann', 'other', '10.0.1.0'))).toEqual({ outcome: 'throttled', retryAfterMs: 2000 });
+    expect(hashed).toHaveLength(before);
+    // Another user is not held up by that, and a new address waits for its turn.
+    const bob = verify(attempt('bob', 'bob', '10.0.2.1'));
+    const fresh = verify(attempt('ann', 'ann', '10.0.2.2'));
+    await finish();
+    expect(await outcomeOf(bob)).toBe('right');
+    pass(1000);
+    expect(await Promise.race([fresh, 'waits'])).toBe('waits');
+    void guesses;
+  });
+});
+
 describe('who waits', () => {
   it('goes in the order of failures: known, then new, then who failed', async () => {
     const { verify, finish, hashed, throttle } = setUp({ size: 1 });
