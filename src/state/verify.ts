@@ -151,7 +151,9 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       const blocked = signal.aborted ? tooMany : blockOf(attempt);
       if (blocked) return Promise.resolve(blocked);
       // Who failed before, while strangers fail too much, would only wait for others to go first.
-      if (rankOf(attempt) > 0 && throttle.isSpent(attempt.user, attempt.client)) return Promise.resolve(tooMany);
+      // An address waits for its turn with one password: who comes with several then is guessing.
+      const isHopeless = rankOf(attempt) > 0 || waiting.hasOther(attempt);
+      if (isHopeless && throttle.isSpent(attempt.user, attempt.client)) return Promise.resolve(tooMany);
       const key = keyOf(attempt);
       const recalled = recall(attempt, key);
       if (recalled) return Promise.resolve(recalled);

@@ -189,6 +189,10 @@ describe('who failed before', () => {
     await finish();
     expect(await outcomeOf(bob)).toBe('right');
     expect(await Promise.race([outcomeOf(fresh), Promise.resolve('waits')])).toBe('waits');
+    // With the same password it waits once, with a second one it is told to come back.
+    const again = verify(attempt('ann', 'ann', '10.0.2.2'));
+    expect(await Promise.race([outcomeOf(again), Promise.resolve('waits')])).toBe('waits');
+    expect(await outcomeOf(verify(attempt('ann', 'guess', '10.0.2.2')))).toBe('throttled');
     expect(new Set(await Promise.all(guesses.map(outcomeOf)))).toEqual(new Set(['wrong']));
   });
 });
