@@ -31,16 +31,18 @@ program() {
 
 # Node needs libatomic, which a bare Debian lacks: Debian's own goes along, for a machine that can fetch nothing.
 libatomic() {
-  local arch=$1 to=$2 apt=$work/apt-$1 options
+  local arch=$1 to=$2 apt=$work/apt-$1 options notice
   mkdir -p "$apt"/{lists,cache/archives}/partial "$apt/unpacked"
   options=(-qq -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Sandbox::User=root
     -o Dir::State::lists="$apt/lists" -o Dir::State::status=/dev/null -o Dir::Cache="$apt/cache")
   apt-get "${options[@]}" update || true
-  (cd "$apt" && apt-get "${options[@]}" download libatomic1 gcc-12-base)
+  # The package that libatomic1 depends on for its copyright is named after the compiler's version.
+  notice=$(apt-cache "${options[@]:1}" depends --important libatomic1 | sed -n 's/^ *Depends: \(gcc-[0-9]*-base\)$/\1/p' | head -n 1)
+  (cd "$apt" && apt-get "${options[@]}" download libatomic1 "$notice")
   for file in "$apt"/*.deb; do dpkg-deb -x "$file" "$apt/unpacked"; done
   put 644 "$apt"/unpacked/usr/lib/*/libatomic.so.1 "$to/libatomic.so.1"
   printf '\nThe libatomic that comes with this package:\n\n' >>"$3"
-  cat "$apt"/unpacked/usr/share/doc/gcc-12-base/copyright >>"$3"
+  cat "$apt/unpacked/usr/share/doc/$notice/copyright" >>"$3"
 }
 
 build() {
