@@ -91,11 +91,6 @@ trap 'rm -rf "$work"' EXIT
 plan=$work/plan
 : >"$plan"
 
-# How a file's lines end.
-eol_of() {
-  if [ -f "$1" ] && head -n 1 "$1" | grep -q "$(printf '\r')\$"; then printf '\r'; fi
-}
-
 # Standard input with KEY set to VALUE: every line that sets KEY now is replaced by one, a line that is a comment about it
 # is followed by one, else one is put behind SECTION or at the end. usage: set_key KEY SEPARATOR VALUE [SECTION]
 set_key() {
@@ -116,16 +111,24 @@ set_key() {
     }'
 }
 
-# The folder in $state that keeps a file as it was (`before`, or `absent`) and as it was left (`after`).
+# The folder in $state that keeps a file as it was (`before`, or `absent`) and as it was left (`after`). While it is
+# written there is `writing`: what a run that was cut off leaves of the file is nobody's edit.
 kept_of() { printf '%s%s/files%s' "$root" "$state" "$1"; }
 
 # What a file was before the first run, or is now if another hand has been at it since.
 original_of() {
-  if [ -e "$(kept_of "$1")/after" ] && cmp -s "$(kept_of "$1")/after" "$root$1"; then
+  if [ -e "$(kept_of "$1")/writing" ]; then
+    if [ -e "$(kept_of "$1")/before" ]; then cat "$(kept_of "$1")/before"; fi
+  elif [ -e "$(kept_of "$1")/after" ] && cmp -s "$(kept_of "$1")/after" "$root$1"; then
     if [ -e "$(kept_of "$1")/before" ]; then cat "$(kept_of "$1")/before"; fi
   elif [ -e "$root$1" ]; then
     cat "$root$1"
   fi
+}
+
+# How a file's lines end.
+eol_of() {
+  if original_of "$1" | head -n 1 | grep -q "$(printf '\r')\$"; then printf '\r'; fi
 }
 
 # Notes that a file shall become what $work/new holds. usage: want FILE WHAT
@@ -170,7 +173,7 @@ variables() {
 
 plan_agent() {
   if [ -e "$root/etc/waagent.conf" ]; then
-    eol=$(eol_of "$root/etc/waagent.conf")
+    eol=$(eol_of /etc/waagent.conf)
     original_of /etc/waagent.conf | set_key HttpProxy.Host = "$proxy_host" | set_key HttpProxy.Port = "$proxy_port" >"$work/new"
     want /etc/waagent.conf "HttpProxy.Host=$proxy_host, HttpProxy.Port=$proxy_port"
   else
@@ -186,7 +189,7 @@ plan_agent() {
     want "/etc/systemd/system/$unit.service.d/90-lockdown-proxy.conf" 'http_proxy, https_proxy and no_proxy of the agent and its extensions'
   done
   [ -n "$units" ] || say '  not here         the unit walinuxagent or waagent: no drop-in for the agent'
-  eol=$(eol_of "$root/etc/environment")
+  eol=$(eol_of /etc/environment)
   original_of /etc/environment | set_key http_proxy = "$proxy_url" | set_key https_proxy = "$proxy_url" |
     set_key no_proxy = "$no_proxy_list" >"$work/new"
   want /etc/environment "http_proxy=$proxy_url, https_proxy=$proxy_url, no_proxy=$no_proxy_list"
@@ -203,14 +206,14 @@ plan_updates() {
   for file in /etc/dnf/dnf.conf /etc/yum.conf; do
     if [ -e "$root$file" ] && [ ! -L "$root$file" ]; then
       found=1
-      eol=$(eol_of "$root$file")
+      eol=$(eol_of "$file")
       original_of "$file" | set_key proxy = "$proxy_url" '[main]' >"$work/new"
       want "$file" "proxy=$proxy_url"
     fi
   done
   if [ -e "$root/etc/sysconfig/proxy" ]; then
     found=1
-    eol=$(eol_of "$root/etc/sysconfig/proxy")
+    eol=$(eol_of /etc/sysconfig/proxy)
     original_of /etc/sysconfig/proxy | set_key PROXY_ENABLED = '"yes"' | set_key HTTP_PROXY = "\"$proxy_url\"" |
       set_key HTTPS_PROXY = "\"$proxy_url\"" | set_key NO_PROXY = "\"$no_proxy_list\"" >"$work/new"
     want /etc/sysconfig/proxy "PROXY_ENABLED, HTTP_PROXY, HTTPS_PROXY, NO_PROXY for zypper"
@@ -243,7 +246,7 @@ plan_undo() {
     kept=$(kept_of "$file")
     if [ ! -e "$root$file" ]; then
       say "  gone already     $file"
-    elif cmp -s "$kept/after" "$root$file"; then
+    elif [ -e "$kept/writing" ] || cmp -s "$kept/after" "$root$file"; then
       if [ -e "$kept/absent" ]; then say "  will remove      $file"; else say "  will restore     $file, byte for byte"; fi
     else
       say "  will restore     $file: it was changed since, so only the lines of client-config go"
@@ -257,9 +260,8 @@ plan_undo() {
 check_rights() {
   while IFS="$(printf '\t')" read -r _ file; do
     target=$root$file
-    if [ -e "$target" ]; then
-      [ -w "$target" ] || fail "$file cannot be written; nothing was changed"
-    fi
+    while [ ! -e "$target" ]; do target=$(dirname "$target"); done
+    [ -w "$target" ] || fail "$file cannot be written; nothing was changed"
   done <"$plan"
   mkdir -p "$root$state/files" 2>/dev/null || fail "$state cannot be made; nothing was changed"
 }
@@ -271,13 +273,15 @@ apply() {
     # The first run sees the file as it was; a later one must not take its own work for that, nor lose that of others.
     if [ ! -e "$kept/after" ]; then
       if [ -e "$root$file" ]; then cp -p "$root$file" "$kept/before"; else : >"$kept/absent"; fi
-    elif [ -e "$root$file" ] && ! cmp -s "$kept/after" "$root$file"; then
+    elif [ -e "$root$file" ] && [ ! -e "$kept/writing" ] && ! cmp -s "$kept/after" "$root$file"; then
       without_ours "$file" >"$work/before"
       cp "$work/before" "$kept/before"
       rm -f "$kept/absent"
     fi
+    : >"$kept/writing"
     cp "$work/$at" "$kept/after"
     put "$work/$at" "$file"
+    rm "$kept/writing"
   done <"$plan"
 }
 
@@ -286,7 +290,7 @@ undo() {
     kept=$(kept_of "$file")
     if [ ! -e "$root$file" ]; then
       :
-    elif cmp -s "$kept/after" "$root$file"; then
+    elif [ -e "$kept/writing" ] || cmp -s "$kept/after" "$root$file"; then
       if [ -e "$kept/absent" ]; then
         rm "$root$file"
         case $file in *.service.d/*) rmdir "$(dirname "$root$file")" 2>/dev/null || : ;; esac

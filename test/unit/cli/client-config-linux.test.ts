@@ -171,6 +171,41 @@ test('a run that was interrupted is completed by the next, and can be taken back
   expect(contents(root)).toEqual(before);
 });
 
+test.each(['run', 'undo'])('a file whose writing was cut off is whole again after the next %s', (next) => {
+  using root = plant('Ubuntu');
+  const before = contents(root);
+  run(root);
+  const after = contents(root);
+  // As a machine leaves it that lost power in the middle of the write.
+  root.write('etc/waagent.conf', (before['etc/waagent.conf'] ?? '').slice(0, 20));
+  root.write('var/lib/lockdown-proxy-client/files/etc/waagent.conf/writing', '');
+  if (next === 'run') {
+    expect(run(root).status).toBe(0);
+    expect(contents(root)).toEqual(after);
+  }
+  expect(run(root, '--undo').status).toBe(0);
+  expect(contents(root)).toEqual(before);
+});
+
+test.skipIf(process.getuid?.() !== 0)(
+  'where one file or one folder cannot be written nothing is changed at all',
+  () => {
+    using root = plant('Debian');
+    const before = contents(root);
+    chmodSync(root.path, 0o755);
+    const asNobody = (): ReturnType<typeof spawnSync> =>
+      spawnSync('sh', ['-s', '--', '--root', root.path], { input: script, encoding: 'utf8', uid: 65_534, gid: 65_534 });
+    for (const name of ['etc/environment', 'etc/waagent.conf']) chmodSync(join(root.path, name), 0o666);
+    mkdirSync(join(root.path, 'var'));
+    chmodSync(join(root.path, 'var'), 0o777);
+    for (const name of ['etc', 'etc/systemd', 'etc/systemd/system']) chmodSync(join(root.path, name), 0o777);
+    const { status, stderr } = asNobody();
+    expect(status).toBe(1);
+    expect(stderr).toBe('linux.sh: /etc/apt/apt.conf.d/90lockdown-proxy cannot be written; nothing was changed\n');
+    expect(contents(root)).toEqual(before);
+  },
+);
+
 test('links stay links, and an alias of the agent’s unit gets no drop-in of its own', () => {
   using root = plant('Ubuntu');
   root.write('etc/real.conf', waagent);
