@@ -23,6 +23,8 @@ program() {
   cp .npmrc "$home/"
   (cd "$home" && npm ci --silent --omit=dev --ignore-scripts --os=linux --cpu="$cpu" --libc=glibc)
   (cd "$home/node_modules/node-linux-$cpu" && rm -rf include share CHANGELOG.md README.md)
+  # What modules keep for whoever works on them.
+  find "$home/node_modules" \( -name .npmignore -o -name '.eslintrc*' -o -name .editorconfig \) -delete
   rm -f "$home/node_modules/.package-lock.json" "$home"/{package-lock.json,.npmrc,LICENSE}
   ln -sfn "../node-linux-$cpu/bin/node" "$home/node_modules/.bin/node"
   [[ -x $home/node_modules/.bin/node ]] || { echo "build.sh: no Node for $cpu came with the modules" >&2; exit 1; }
@@ -63,6 +65,7 @@ build() {
   put 644 deploy/systemd/$name.socket "$root/lib/systemd/system/$name.socket"
   put 644 deploy/systemd/$name.sysusers "$root/usr/lib/sysusers.d/$name.conf"
   put 644 deploy/systemd/$name.tmpfiles "$root/usr/lib/tmpfiles.d/$name.conf"
+  put 644 deploy/deb/lintian-overrides "$root/usr/share/lintian/overrides/$name"
   put 644 deploy/deb/completion "$root/usr/share/bash-completion/completions/$name"
   put 644 deploy/deb/$name.1 "$root/usr/share/man/man1/$name.1"
   gzip -9n "$root/usr/share/man/man1/$name.1"

@@ -94,12 +94,11 @@ describe.skipIf(!canRun)('the Debian package', () => {
     expect(await there('lockdown-proxy status')).toContain('enforce');
   });
 
-  it('is what Debian asks of a package, but for what it brings on purpose', async () => {
-    // Its own Node, and the folder that a program without a compiler keeps its modules in.
-    const meant =
-      'embedded-library,unstripped-binary-or-object,no-copyright-file,package-installs-nonbinary-perl-in-usr-bin';
-    const lint = ['--fail-on', 'error', '--suppress-tags', meant, join(scratch, 'lockdown-proxy_0.0.1_amd64.deb')];
-    const { stdout } = await run('lintian', lint).catch((error: { stdout: string }) => error);
+  it('has no error in the eyes of Debian, but for what it brings on purpose (lintian-overrides)', async () => {
+    const argv = ['--info', '--allow-root', join(scratch, 'lockdown-proxy_0.0.1_amd64.deb')];
+    const { stdout, stderr } = await run('lintian', argv).catch((error: { stdout: string; stderr: string }) => error);
+    // It did look: there is always something that could be nicer.
+    expect(stdout + stderr).toMatch(/^W: lockdown-proxy: /m);
     expect(stdout.split('\n').filter((line) => line.startsWith('E:'))).toEqual([]);
   });
 
