@@ -3,7 +3,7 @@ import type { ExchangeRecord } from '../proxy/exchange.ts';
 import { withoutQuery, withoutSecrets, withoutUserinfo } from './escape.ts';
 import type { LineSink } from './line-sink.ts';
 import { createLineSink } from './line-sink.ts';
-import { createLineFormatter, type Level } from './logger.ts';
+import { formatPlainLine, type Level } from './logger.ts';
 import { createRefusalLimit } from './refusal-limit.ts';
 import { squidLine } from './squid-line.ts';
 
@@ -36,39 +36,69 @@ export interface AccessLogOptions {
   readonly onLimited?: (record: ExchangeRecord) => void;
 }
 
+/** So many lines are made together at most, and so long one may wait for others, in milliseconds. */
+const maxTogether = 64;
+const togetherMs = 10;
+
 /** Opens the access log; throws if its file cannot be opened. */
 export function createAccessLog(options: AccessLogOptions): AccessLog {
   const { destination, format, maxQueuedBytes, onDrop, onError, onLimited } = options;
   const target = destination === '-' ? 1 : destination;
   const sink = options.sink ?? createLineSink({ destination: target, maxQueuedBytes, onDrop, onError });
-  const formatLine = createLineFormatter();
   const refusals = createRefusalLimit();
+  /** Exchanges that have ended and get their lines together: in a row each costs half. */
+  const ended: ExchangeRecord[] = [];
+  let timer: NodeJS.Timeout | undefined;
 
-  function write(event: AccessEvent, record: ExchangeRecord): void {
-    if (isBareProbe(record)) return;
-    // A client outside the networks costs nothing to be refused, so it may not fill the disk either.
-    const limited = record.reason === 'client_outside_network';
-    if (limited && onLimited) return onLimited(record);
-    const admitted = limited ? refusals.admit(record.client, record.endTime) : { write: true, suppressed: 0 };
-    if (!admitted.write) return;
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    for (const record of ended) writeNow('access', record, 0);
+    ended.length = 0;
+  }
+
+  function writeNow(event: AccessEvent, record: ExchangeRecord, suppressed: number): void {
     if (format === 'json') {
-      sink.write(formatLine(accessLevel(record), accessFields(event, record, admitted.suppressed)));
+      sink.write(formatPlainLine(accessLevel(record), accessFields(event, record, suppressed)));
     } else if (event === 'access') {
       // Squid knows no line for an open tunnel; tools that read its log would count the exchange twice.
       sink.write(squidLine(record));
     }
   }
 
+  function write(event: AccessEvent, record: ExchangeRecord): void {
+    if (isBareProbe(record)) return;
+    // A client outside the networks costs nothing to be refused, so it may not fill the disk either.
+    const limited = record.reason === 'client_outside_network';
+    if (limited && onLimited) return onLimited(record);
+    if (!limited && event === 'access') {
+      if (ended.push(record) >= maxTogether) flush();
+      else timer ??= setTimeout(flush, togetherMs).unref();
+      return;
+    }
+    const admitted = limited ? refusals.admit(record.client, record.endTime) : { write: true, suppressed: 0 };
+    if (!admitted.write) return;
+    flush();
+    writeNow(event, record, admitted.suppressed);
+  }
+
   return {
     write,
     relay(lines) {
+      flush();
       for (const line of lines.match(/[^\n]*\n/g) ?? []) sink.write(line);
     },
     get dropped() {
       return sink.dropped;
     },
-    reopen: () => sink.reopen(),
-    close: (deadlineMs) => sink.close(deadlineMs),
+    reopen() {
+      flush();
+      sink.reopen();
+    },
+    close(deadlineMs) {
+      flush();
+      return sink.close(deadlineMs);
+    },
   };
 }
 

@@ -17,20 +17,31 @@ const textLimits = [1024, 512, 256, 128, 64];
 export function createLineFormatter(): (level: Level, fields: object) => string {
   let line = '';
   const write = (text: string): void => {
-    line = toAsciiJson(text);
+    line = text;
   };
   const logger = pino(
     { base: null, timestamp: false, level: 'debug', formatters: { level: (label) => ({ level: label }) } },
     { write },
   );
-  return (level, fields) => {
-    logger[level](fields);
-    for (const limit of textLimits) {
-      if (line.length <= maxLineBytes) break;
-      logger[level](shortenTexts(fields, limit));
-    }
-    return line;
-  };
+  return (level, fields) =>
+    fit(fields, (some) => {
+      logger[level](some);
+      return line;
+    });
+}
+
+/** The same line for plain data at less than half the price: there is one for every exchange. */
+export function formatPlainLine(level: Level, fields: object): string {
+  return fit(fields, (some) => `{"level":"${level}",${JSON.stringify(some).slice(1)}\n`);
+}
+
+function fit(fields: object, format: (fields: object) => string): string {
+  let line = toAsciiJson(format(fields));
+  for (const limit of textLimits) {
+    if (line.length <= maxLineBytes) break;
+    line = toAsciiJson(format(shortenTexts(fields, limit) as object));
+  }
+  return line;
 }
 
 /** A copy in which no text takes more than `maxBytes`. */

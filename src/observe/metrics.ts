@@ -127,16 +127,25 @@ function gauge(
   registry.registerMetric(asked);
 }
 
+/** Times that wait to be sorted into buckets at most. */
+const maxNoted = 1000;
+
 /** Gives what counts an exchange that has ended. */
 function registerServing(registry: Registry, sources: ServingSources): ServingMetrics['noteExchange'] {
   const registers = [registry];
   const ended = { bytesUp: 0, bytesDown: 0 };
+  const outcomes = new Map<string, { readonly labels: Record<'kind' | 'verdict' | 'reason', string>; count: number }>();
   const exchanges = new Counter({
     name: `${prefix}exchanges_total`,
     help: 'Exchanges that ended, by what became of them; in report mode the reason is what would have refused',
     labelNames: ['kind', 'verdict', 'reason'],
-    registers,
+    registers: [],
+    collect() {
+      this.reset();
+      for (const { labels, count } of outcomes.values()) this.inc(labels, count);
+    },
   });
+  registry.registerMetric<string>(exchanges);
   const authFailures = new Counter({
     name: `${prefix}auth_failures_total`,
     help: 'Exchanges that ended for want of credentials; missing is also how a client learns that it has to sign in',
@@ -145,16 +154,26 @@ function registerServing(registry: Registry, sources: ServingSources): ServingMe
   });
   // An alert on a rate needs the zero before the first failure.
   for (const kind of authFailureKinds) authFailures.inc({ kind }, 0);
-  const connectSeconds = secondsOf('connect', 'Time to connect to the destination or the parent proxy');
-  const dnsSeconds = secondsOf('dns', 'Time to look the destination up');
+  const noteConnect = secondsOf('connect', 'Time to connect to the destination or the parent proxy');
+  const noteDns = secondsOf('dns', 'Time to look the destination up');
 
-  function secondsOf(step: string, help: string): Histogram {
-    return new Histogram({
+  /** Gives what notes milliseconds. They are sorted into the buckets together, when somebody asks or they are many. */
+  function secondsOf(step: string, help: string): (ms: number | null) => void {
+    const noted: number[] = [];
+    const sort = () => {
+      for (const ms of noted) histogram.observe(ms / 1000);
+      noted.length = 0;
+    };
+    const histogram = new Histogram({
       name: `${prefix}${step}_seconds`,
       help: `${help}, seen when the exchange has ended`,
       buckets,
       registers,
+      collect: sort,
     });
+    return (ms) => {
+      if (ms !== null && noted.push(ms) >= maxNoted) sort();
+    };
   }
 
   gauge(registry, 'tunnels_open', 'Tunnels that flow', sources.tunnelsOpen);
@@ -181,10 +200,14 @@ function registerServing(registry: Registry, sources: ServingSources): ServingMe
 
   return (record) => {
     const { kind, verdict, authFailure, connectMs, dnsMs } = record;
-    exchanges.inc({ kind, verdict, reason: record.reason ?? record.wouldDeny ?? 'none' });
+    const reason = record.reason ?? record.wouldDeny ?? 'none';
+    const key = `${kind} ${verdict} ${reason}`;
+    const outcome = outcomes.get(key);
+    if (outcome) outcome.count += 1;
+    else outcomes.set(key, { labels: { kind, verdict, reason }, count: 1 });
     if (authFailure !== null) authFailures.inc({ kind: authFailure });
-    if (connectMs !== null) connectSeconds.observe(connectMs / 1000);
-    if (dnsMs !== null) dnsSeconds.observe(dnsMs / 1000);
+    noteConnect(connectMs);
+    noteDns(dnsMs);
     ended.bytesUp += record.bytesUp;
     ended.bytesDown += record.bytesDown;
   };

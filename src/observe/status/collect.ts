@@ -75,9 +75,9 @@ export function createStatusCollector(deps: CollectDeps): StatusCollector {
       const { verdict } = record;
       const reason = record.reason ?? record.wouldDeny;
       const key = `${verdict} ${reason ?? ''}`;
-      const entry = outcomes.get(key) ?? { verdict, reason, count: 0 };
-      entry.count += 1;
-      outcomes.set(key, entry);
+      const entry = outcomes.get(key);
+      if (entry) entry.count += 1;
+      else outcomes.set(key, { verdict, reason, count: 1 });
       ended.bytesUp += record.bytesUp;
       ended.bytesDown += record.bytesDown;
       if (verdict === 'allow' || verdict === 'would_deny') ended.allowed += 1;
