@@ -4,6 +4,7 @@
  * verifier can serve several processes.
  */
 import { createHmac, randomBytes } from 'node:crypto';
+import type { StopSignal } from './stop-signal.ts';
 import type { HashPool } from './hash-pool.ts';
 import type { Throttle } from './throttle.ts';
 import { createBoundedTable } from './throttle-table.ts';
@@ -30,7 +31,7 @@ export type Verification =
 
 export interface Verifier {
   /** Verifies one attempt; `signal` gives it up while it waits. @throws the signal's reason, or Error when hashing failed */
-  verify(attempt: Attempt, signal: AbortSignal): Promise<Verification>;
+  verify(attempt: Attempt, signal: StopSignal): Promise<Verification>;
   /** Answers those that wait and ends the hashing threads. */
   close(): Promise<void>;
 }
@@ -160,7 +161,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       return new Promise((resolve, reject) => {
         const onAbort = () => {
           leave();
-          reject(signal.reason as Error);
+          reject(signal.reason);
         };
         signal.addEventListener('abort', onAbort, { once: true });
         const leave = join(attempt, key, {
