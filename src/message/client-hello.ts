@@ -17,17 +17,14 @@ export type ClientHello =
       readonly ech: boolean;
     };
 
-/** Takes the client's bytes as they come; after a verdict every push returns it again. */
-export interface ClientHelloReader {
-  push(bytes: Uint8Array): ClientHello;
-}
-
 const handshakeRecord = 22;
 const clientHelloMessage = 1;
+const recordHeaderBytes = 5;
 const messageHeaderBytes = 4;
 const maxRecordBytes = 2 ** 14;
 
 const incomplete: ClientHello = { type: 'incomplete' };
+const nothing = new Uint8Array(0);
 const malformed: ClientHello = { type: 'not_tls', why: 'malformed ClientHello' };
 
 /** How other protocols begin, so that a log says what the client spoke instead. */
@@ -52,86 +49,98 @@ function nameOpening(text: string): string | null {
   return openings.some(([opening]) => opening.startsWith(text)) ? null : 'no TLS record';
 }
 
-/** Makes a reader that gives up, as `not_tls`, when `maxBytes` hold no whole ClientHello. */
-export function createClientHelloReader(maxBytes = 65_536): ClientHelloReader {
-  const tooLarge: ClientHello = { type: 'not_tls', why: `ClientHello over ${maxBytes} bytes` };
-  let verdict = incomplete;
-  let seen = 0;
-  let opening = '';
-  const recordHeader = new Uint8Array(5);
-  let recordHeaderFill = 0;
-  let recordLeft = 0;
-  let message = new Uint8Array(1024);
-  let messageFill = 0;
-  let messageEnd = messageHeaderBytes;
+/**
+ * Takes the client's bytes as they come and gives up, as `not_tls`, when `maxBytes` hold no whole ClientHello. After a
+ * verdict every push returns it again.
+ */
+export class ClientHelloReader {
+  readonly #maxBytes: number;
+  #verdict = incomplete;
+  #seen = 0;
+  #opening = '';
+  readonly #recordHeader: number[] = [];
+  #recordLeft = 0;
+  readonly #messageHeader: number[] = [];
+  #bodyLength = 0;
+  #body = nothing;
+  #bodyFill = 0;
 
-  const judgeOpening = (byte: number): ClientHello => {
-    opening += String.fromCharCode(byte);
-    const why = nameOpening(opening);
-    return why === null ? incomplete : { type: 'not_tls', why };
-  };
+  constructor(maxBytes = 65_536) {
+    this.#maxBytes = maxBytes;
+  }
 
-  const readRecordHeader = (byte: number): ClientHello => {
-    if (opening !== '' || (seen === 0 && byte !== handshakeRecord)) return judgeOpening(byte);
-    recordHeader[recordHeaderFill++] = byte;
-    if (recordHeaderFill < recordHeader.length) return incomplete;
-    recordHeaderFill = 0;
-    const [type, major, , high = 0, low = 0] = recordHeader;
-    recordLeft = (high << 8) | low;
-    if (major !== 3) return seen < recordHeader.length ? { type: 'not_tls', why: 'no TLS record' } : malformed;
-    // A record without payload is forbidden (RFC 8446 section 5.1) and would be work for nothing.
-    const isSound = type === handshakeRecord && recordLeft > 0 && recordLeft <= maxRecordBytes;
-    return isSound ? incomplete : malformed;
-  };
-
-  // Doubles, so that a length which was only declared costs no memory.
-  const append = (bytes: Uint8Array): void => {
-    if (messageFill + bytes.length > message.length) {
-      const grown = new Uint8Array(Math.max(message.length * 2, messageFill + bytes.length));
-      grown.set(message);
-      message = grown;
-    }
-    message.set(bytes, messageFill);
-    messageFill += bytes.length;
-    recordLeft -= bytes.length;
-  };
-
-  const readMessageHeader = (): ClientHello => {
-    const [type, high = 0, middle = 0, low = 0] = message;
-    const length = (high << 16) | (middle << 8) | low;
-    if (type !== clientHelloMessage || length === 0) return malformed;
-    messageEnd = messageHeaderBytes + length;
-    return messageEnd > maxBytes ? tooLarge : incomplete;
-  };
-
-  const readMessage = (bytes: Uint8Array): ClientHello => {
-    append(bytes);
-    if (messageFill < messageEnd) return incomplete;
-    if (messageEnd === messageHeaderBytes) return readMessageHeader();
-    // The client has nothing more to say before the server answers: another message behind the first is a trick.
-    if (recordLeft > 0) return malformed;
-    const body = parseHelloBody(message.subarray(messageHeaderBytes, messageEnd));
-    return body === null ? malformed : { type: 'hello', ...body };
-  };
-
-  return {
-    push(bytes) {
-      let at = 0;
-      while (verdict.type === 'incomplete' && at < bytes.length) {
-        if (seen === maxBytes) {
-          verdict = tooLarge;
-        } else if (recordLeft === 0) {
-          verdict = readRecordHeader(bytes[at] ?? 0);
-          at += 1;
-          seen += 1;
-        } else {
-          const length = Math.min(recordLeft, messageEnd - messageFill, bytes.length - at, maxBytes - seen);
-          verdict = readMessage(bytes.subarray(at, at + length));
-          at += length;
-          seen += length;
-        }
+  push(bytes: Uint8Array): ClientHello {
+    let at = 0;
+    while (this.#verdict.type === 'incomplete' && at < bytes.length) {
+      let length = 1;
+      if (this.#seen === this.#maxBytes) {
+        this.#verdict = this.#tooLarge();
+      } else if (this.#recordLeft === 0) {
+        this.#verdict = this.#readRecordHeader(bytes[at] ?? 0);
+      } else if (this.#messageHeader.length < messageHeaderBytes) {
+        this.#recordLeft -= 1;
+        this.#verdict = this.#readMessageHeader(bytes[at] ?? 0);
+      } else {
+        const missing = this.#bodyLength - this.#bodyFill;
+        length = Math.min(this.#recordLeft, missing, bytes.length - at, this.#maxBytes - this.#seen);
+        this.#recordLeft -= length;
+        this.#verdict = this.#readBody(bytes.subarray(at, at + length));
       }
-      return verdict;
-    },
-  };
+      at += length;
+      this.#seen += length;
+    }
+    return this.#verdict;
+  }
+
+  #judgeOpening(byte: number): ClientHello {
+    this.#opening += String.fromCharCode(byte);
+    const why = nameOpening(this.#opening);
+    return why === null ? incomplete : { type: 'not_tls', why };
+  }
+
+  #readRecordHeader(byte: number): ClientHello {
+    if (this.#opening !== '' || (this.#seen === 0 && byte !== handshakeRecord)) return this.#judgeOpening(byte);
+    if (this.#recordHeader.push(byte) < recordHeaderBytes) return incomplete;
+    const [type, major, , high = 0, low = 0] = this.#recordHeader.splice(0);
+    this.#recordLeft = (high << 8) | low;
+    if (major !== 3) return this.#seen < recordHeaderBytes ? { type: 'not_tls', why: 'no TLS record' } : malformed;
+    // A record without payload is forbidden (RFC 8446 section 5.1) and would be work for nothing.
+    const isSound = type === handshakeRecord && this.#recordLeft > 0 && this.#recordLeft <= maxRecordBytes;
+    return isSound ? incomplete : malformed;
+  }
+
+  #readMessageHeader(byte: number): ClientHello {
+    if (this.#messageHeader.push(byte) < messageHeaderBytes) return incomplete;
+    const [type, high = 0, middle = 0, low = 0] = this.#messageHeader;
+    this.#bodyLength = (high << 16) | (middle << 8) | low;
+    if (type !== clientHelloMessage || this.#bodyLength === 0) return malformed;
+    return messageHeaderBytes + this.#bodyLength > this.#maxBytes ? this.#tooLarge() : incomplete;
+  }
+
+  #readBody(bytes: Uint8Array): ClientHello {
+    // Most come whole and are read where they are.
+    const isWhole = bytes.length === this.#bodyLength;
+    if (!isWhole) this.#append(bytes);
+    if (!isWhole && this.#bodyFill < this.#bodyLength) return incomplete;
+    // The client has nothing more to say before the server answers: another message behind the first is a trick.
+    if (this.#recordLeft > 0) return malformed;
+    const found = parseHelloBody(isWhole ? bytes : this.#body.subarray(0, this.#bodyLength));
+    return found === null ? malformed : { type: 'hello', serverName: found.serverName, ech: found.ech };
+  }
+
+  /** Doubles, so that a length which was only declared costs no memory. */
+  #append(bytes: Uint8Array): void {
+    const filled = this.#bodyFill + bytes.length;
+    if (filled > this.#body.length) {
+      const grown = new Uint8Array(Math.max(this.#body.length * 2, filled));
+      grown.set(this.#body);
+      this.#body = grown;
+    }
+    this.#body.set(bytes, this.#bodyFill);
+    this.#bodyFill = filled;
+  }
+
+  #tooLarge(): ClientHello {
+    return { type: 'not_tls', why: `ClientHello over ${this.#maxBytes} bytes` };
+  }
 }

@@ -33,7 +33,12 @@ function listElements(values: readonly string[]): readonly string[] {
 /** Every value of the fields of this name, in order; the name's case does not matter. */
 export function fieldValues(raw: readonly string[], name: string): string[] {
   const wanted = name.toLowerCase();
-  return pairs(raw).flatMap(([found, value]) => (found.toLowerCase() === wanted ? [value] : []));
+  const values: string[] = [];
+  for (let at = 0; at < raw.length; at += 2) {
+    const found = raw[at] ?? '';
+    if (found.length === wanted.length && found.toLowerCase() === wanted) values.push(raw[at + 1] ?? '');
+  }
+  return values;
 }
 
 /**
@@ -50,6 +55,7 @@ export function checkConnectFields(raw: readonly string[], target: Target): stri
 }
 
 function namesTarget(hostField: string, target: Target): boolean {
+  if (hostField === target.text) return true;
   const withPort = parseAuthorityForm(hostField);
   if (withPort.ok) return withPort.value.text === target.text;
   const bare = parseHost(hostField);
@@ -172,8 +178,11 @@ export function responseFields(
 
 /** Whether a Via element was written under one of these names, case-blind: the message has been here before. */
 export function viaHasName(raw: readonly string[], names: readonly string[]): boolean {
+  const values = fieldValues(raw, 'via');
+  if (values.length === 0) return false;
   const own = new Set(names.map((name) => name.toLowerCase()));
   // A comment may hold commas and must not look like an element.
-  const values = fieldValues(raw, 'via').map((value) => value.replace(/\([^()]*\)/g, ''));
-  return listElements(values).some((element) => own.has(element.split(/[ \t]+/)[1]?.toLowerCase() ?? ''));
+  return listElements(values.map((value) => value.replace(/\([^()]*\)/g, ''))).some((element) =>
+    own.has(element.split(/[ \t]+/)[1]?.toLowerCase() ?? ''),
+  );
 }

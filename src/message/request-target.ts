@@ -30,7 +30,7 @@ export interface AbsoluteForm {
   readonly authority: string;
 }
 
-const label = /^[a-z0-9_-]{1,63}$/;
+const name = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
 const number = /^(?:\d+|0x[\da-f]*)$/;
 
 function fail(message: string): { readonly ok: false; readonly message: string } {
@@ -53,9 +53,8 @@ export function parseHost(text: string): Result<{ host: string; address: Address
   if (/[^\0-\x7f]/.test(text)) return fail('Host not ASCII, send its xn-- form');
   const host = text.toLowerCase().replace(/\.$/, '');
   if (host === '') return fail('Host missing');
-  const labels = host.split('.');
-  if (host.length > 253 || !labels.every((part) => label.test(part))) return fail('Malformed host');
-  if (!number.test(labels.at(-1) ?? '')) return { ok: true, value: { host, address: null } };
+  if (host.length > 253 || !name.test(host)) return fail('Malformed host');
+  if (!number.test(host.slice(host.lastIndexOf('.') + 1))) return { ok: true, value: { host, address: null } };
   const address = parseAddress(host);
   return address === null ? fail('Malformed IPv4 address') : { ok: true, value: { host, address } };
 }

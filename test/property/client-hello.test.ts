@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import type { ClientHello } from '../../src/message/client-hello.ts';
-import { createClientHelloReader } from '../../src/message/client-hello.ts';
+import { ClientHelloReader } from '../../src/message/client-hello.ts';
 import { buildClientHello } from '../support/client-hello.ts';
 
 const hello = fc
@@ -16,7 +16,7 @@ const hello = fc
 
 /** Pushes `bytes` cut at these places and gives the last answer. */
 function readCut(bytes: Uint8Array, cuts: readonly number[]): ClientHello {
-  const reader = createClientHelloReader();
+  const reader = new ClientHelloReader();
   const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
   const answers = places.slice(1).map((place, at) => reader.push(bytes.subarray(places[at], place)));
   return answers.at(-1)!;

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
 import type { ClientHello } from '../../../src/message/client-hello.ts';
-import { createClientHelloReader } from '../../../src/message/client-hello.ts';
+import { ClientHelloReader } from '../../../src/message/client-hello.ts';
 import { buildClientHello, captureClientHello, toRecords } from '../../support/client-hello.ts';
 
 const malformed = { type: 'not_tls', why: 'malformed ClientHello' };
 
 const read = (bytes: Uint8Array | string, maxBytes?: number): ClientHello =>
-  createClientHelloReader(maxBytes).push(Buffer.from(bytes as string, 'latin1'));
+  new ClientHelloReader(maxBytes).push(Buffer.from(bytes as string, 'latin1'));
 
 /** The handshake message inside a hello that was built as one record. */
 const messageOf = (hello: Buffer): Buffer => hello.subarray(5);
@@ -61,7 +61,7 @@ describe('no segmentation and no split into records hides it', () => {
   const expected = { type: 'hello', serverName: 'a.example', ech: false };
 
   test.each([1, 2, 3, 4, 5, 37, 16_384])('records of %i bytes, pushed byte by byte', (recordBytes) => {
-    const reader = createClientHelloReader();
+    const reader = new ClientHelloReader();
     const bytes = buildClientHello({ serverName: 'a.example', recordBytes });
     for (const byte of bytes.subarray(0, -1)) expect(reader.push(Uint8Array.of(byte))).toEqual({ type: 'incomplete' });
     expect(reader.push(bytes.subarray(-1))).toEqual(expected);
@@ -72,17 +72,17 @@ describe('no segmentation and no split into records hides it', () => {
   });
 
   test('a verdict stands whatever comes behind it', () => {
-    const reader = createClientHelloReader();
+    const reader = new ClientHelloReader();
     const hello = buildClientHello({ serverName: 'a.example' });
     expect(reader.push(Buffer.concat([hello, buildClientHello({ serverName: 'b.example' })]))).toEqual(expected);
     expect(reader.push(Buffer.from('GET / HTTP/1.1'))).toEqual(expected);
-    const refused = createClientHelloReader();
+    const refused = new ClientHelloReader();
     refused.push(Buffer.from('SSH-2.0-x'));
     expect(refused.push(hello)).toEqual({ type: 'not_tls', why: 'SSH' });
   });
 
   test('pushes without bytes change nothing', () => {
-    const reader = createClientHelloReader();
+    const reader = new ClientHelloReader();
     expect(reader.push(new Uint8Array())).toEqual({ type: 'incomplete' });
     expect(reader.push(buildClientHello({ serverName: 'a.example' }))).toEqual(expected);
   });
@@ -107,7 +107,7 @@ describe('what is not TLS is named', () => {
     ['\x16\xfe\xfd\x00\x00', 'no TLS record'],
   ])('%j: %s, in one piece and in bytes', (text, why) => {
     expect(read(text)).toEqual({ type: 'not_tls', why });
-    const reader = createClientHelloReader();
+    const reader = new ClientHelloReader();
     const verdicts = Array.from(Buffer.from(text, 'latin1'), (byte) => reader.push(Uint8Array.of(byte)));
     expect(verdicts.at(-1)).toEqual({ type: 'not_tls', why });
   });
@@ -236,7 +236,7 @@ describe('no more than the cap is read', () => {
   });
 
   test('64 KiB in records of one byte, byte by byte, end in a verdict', () => {
-    const reader = createClientHelloReader();
+    const reader = new ClientHelloReader();
     const whole = buildClientHello({ serverName: 'a.example', paddingBytes: 20_000, recordBytes: 1 });
     const verdicts = Array.from(whole, (byte) => reader.push(Uint8Array.of(byte)));
     expect(verdicts[65_535]).toEqual({ type: 'incomplete' });
