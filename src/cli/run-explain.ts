@@ -36,7 +36,7 @@ export function explainBy(snapshot: Snapshot, machine: Machine, options: Explain
     machine,
     requiredFrom,
     parent,
-    resolve: (host) => resolve(host, config.limits.dnsMs, new AbortController().signal),
+    resolve: async (host) => resolve(host, config.limits.dnsMs, new AbortController().signal),
   });
 }
 

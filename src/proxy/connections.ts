@@ -17,8 +17,8 @@ export interface Connection {
   readonly since: number;
   /** Requests read and not yet answered. */
   outstanding: number;
-  /** The requests of a connection are served one after the other, as they are answered. */
-  turn: Promise<void>;
+  /** Requests are served one after the other, as they are answered: the end of those so far; null before the first. */
+  turn: Promise<void> | null;
   /** The answer to the request whose turn it is, or was last. */
   answering: ServerResponse | null;
   /** The request read last, and how to say that the rest of it cannot be read. */
@@ -70,7 +70,7 @@ export function createConnections(onEnd: (client: string) => void): Connections 
         isHandshaking: false,
         since: performance.now(),
         outstanding: 0,
-        turn: Promise.resolve(),
+        turn: null,
         answering: null,
         reading: null,
         isBroken: false,

@@ -3,6 +3,7 @@ import net from 'node:net';
 import type { Address } from '../address/ip.ts';
 import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
+import type { StopSignal } from '../state/stop-signal.ts';
 
 /** Pause before the next address is tried beside the ones already under way (RFC 8305 section 5), in milliseconds. */
 const attemptDelayMs = 250;
@@ -26,68 +27,103 @@ export function dial<T extends Dialable>(
   addresses: readonly T[],
   port: number,
   budgetMs: number,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<Dialled<T>> {
   return new Promise((resolve, reject) => {
-    const waiting = interleave(addresses);
-    const attempts = new Set<net.Socket>();
-    const failures: NodeJS.ErrnoException[] = [];
-    let stagger: NodeJS.Timeout | undefined;
+    const race = new Race(addresses, port, signal, resolve, reject);
+    if (signal.aborted) race.onAbort();
+    else race.start(budgetMs);
+  });
+}
 
-    const settle = (outcome: () => void, winner?: net.Socket) => {
-      clearTimeout(budget);
-      clearTimeout(stagger);
-      signal.removeEventListener('abort', onAbort);
-      attempts.delete(winner as net.Socket);
-      waiting.length = 0;
-      for (const loser of attempts) loser.destroy();
-      attempts.clear();
-      outcome();
-    };
-    const onAbort = () => settle(() => reject(signal.reason as Error));
-    const budget = setTimeout(
-      () =>
-        settle(() =>
-          reject(new ProxyError('connect_timeout', { phrase: `Connect timeout: ${places(addresses, port)}` })),
-        ),
-      budgetMs,
+class Race<T extends Dialable> {
+  readonly #addresses: readonly T[];
+  readonly #port: number;
+  readonly #signal: StopSignal;
+  readonly #resolve: (dialled: Dialled<T>) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #waiting: T[];
+  readonly #attempts: net.Socket[] = [];
+  readonly #failures: NodeJS.ErrnoException[] = [];
+  #budget: NodeJS.Timeout | undefined;
+  #stagger: NodeJS.Timeout | undefined;
+
+  constructor(
+    addresses: readonly T[],
+    port: number,
+    signal: StopSignal,
+    resolve: (dialled: Dialled<T>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#addresses = addresses;
+    this.#port = port;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#waiting = interleave(addresses);
+  }
+
+  start(budgetMs: number): void {
+    this.#signal.addEventListener('abort', this.onAbort);
+    this.#budget = setTimeout(this.#onLate, budgetMs).unref();
+    this.#next();
+  }
+
+  readonly onAbort = (): void => this.#fail(this.#signal.reason);
+
+  readonly #onLate = (): void =>
+    this.#fail(
+      new ProxyError('connect_timeout', { phrase: `Connect timeout: ${places(this.#addresses, this.#port)}` }),
     );
 
-    const next = () => {
-      clearTimeout(stagger);
-      const judged = waiting.shift();
-      if (!judged) {
-        if (attempts.size === 0) settle(() => reject(failure(failures, places(addresses, port))));
-        return;
-      }
-      const socket = net.connect({
-        host: judged.address.text,
-        port,
-        allowHalfOpen: true,
-        noDelay: true,
-      });
-      attempts.add(socket);
-      socket.pause();
-      const onError = (error: NodeJS.ErrnoException) => {
-        if (!attempts.delete(socket)) return;
-        failures.push(error);
-        next();
-      };
-      socket.on('error', onError);
-      socket.once('connect', () => settle(() => resolve({ socket, judged }), socket));
-      if (waiting.length > 0) stagger = setTimeout(next, attemptDelayMs);
-    };
+  readonly #next = (): void => {
+    clearTimeout(this.#stagger);
+    const judged = this.#waiting.shift();
+    if (judged) this.#try(judged);
+    else if (this.#attempts.length === 0) this.#fail(failure(this.#failures, places(this.#addresses, this.#port)));
+  };
 
-    if (signal.aborted) onAbort();
-    else {
-      signal.addEventListener('abort', onAbort, { once: true });
-      next();
-    }
-  });
+  #try(judged: T): void {
+    const socket = net.connect({ host: judged.address.text, port: this.#port, allowHalfOpen: true, noDelay: true });
+    this.#attempts.push(socket);
+    socket.pause();
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (!this.#forget(socket)) return;
+      this.#failures.push(error);
+      this.#next();
+    });
+    socket.on('connect', () => {
+      if (!this.#forget(socket)) return;
+      this.#end();
+      this.#resolve({ socket, judged });
+    });
+    if (this.#waiting.length > 0) this.#stagger = setTimeout(this.#next, attemptDelayMs).unref();
+  }
+
+  /** False for an attempt that is over. */
+  #forget(socket: net.Socket): boolean {
+    const at = this.#attempts.indexOf(socket);
+    if (at >= 0) this.#attempts.splice(at, 1);
+    return at >= 0;
+  }
+
+  #fail(error: unknown): void {
+    this.#end();
+    this.#reject(error);
+  }
+
+  #end(): void {
+    clearTimeout(this.#budget);
+    clearTimeout(this.#stagger);
+    this.#signal.removeEventListener('abort', this.onAbort);
+    this.#waiting.length = 0;
+    for (const loser of this.#attempts.splice(0)) loser.destroy();
+  }
 }
 
 /** IPv4 first, since a virtual network always has it, then the families in turn. */
 function interleave<T extends Dialable>(addresses: readonly T[]): T[] {
+  if (addresses.length < 2) return [...addresses];
   const four = addresses.filter((entry) => entry.address.family === 4);
   const six = addresses.filter((entry) => entry.address.family === 6);
   const mixed: T[] = [];

@@ -8,6 +8,8 @@ import type { ProxyError, Reason } from '../errors.ts';
 import type { AdmittedTunnel } from '../policy/rejudge.ts';
 import type { Kind } from '../policy/rule.ts';
 import type { Snapshot } from '../state/snapshot.ts';
+import { Stop } from '../state/stop-signal.ts';
+import type { StopSignal } from '../state/stop-signal.ts';
 
 export type Verdict = 'allow' | 'deny' | 'challenge' | 'would_deny' | 'error';
 export type EndedBy = 'client' | 'destination' | 'idle' | 'drain' | 'reload' | 'operator' | 'error';
@@ -53,7 +55,7 @@ export interface Exchange {
   readonly client: Address;
   readonly snapshot: Snapshot;
   /** Fires when the exchange has to stop; its reason is what was given to `abort`. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Stops whatever the exchange waits for: somebody ended it, or an error that is still to be answered. */
   abort(cause: EndedBy | ProxyError): void;
   /** What it was let in for, from the moment it flows, so that other rules can judge it again; null before. */
@@ -94,64 +96,16 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
     .padStart(5, '0')}-`;
   let count = 0;
 
+  const registry: Registry = {
+    ...deps,
+    openExchanges,
+    onNoneLeft: () => waiting.splice(0).forEach((resolve) => resolve()),
+  };
+
   function open(kind: ExchangeRecord['kind'], socket: Socket, client: Address, snapshot: Snapshot): Exchange {
-    const controller = new AbortController();
-    const started = performance.now();
-    const record = newRecord(
-      `${prefix}${(count++).toString(36)}`,
-      kind,
-      client,
-      socket.remotePort ?? 0,
-      snapshot.configHash,
-    );
-    let isClosed = false;
-    let openTimer: NodeJS.Timeout | undefined;
-    let admitted: AdmittedTunnel | null = null;
-    const exchange: Exchange = {
-      record,
-      client,
-      snapshot,
-      signal: controller.signal,
-      abort: (cause) => controller.abort(cause),
-      get admitted() {
-        return admitted;
-      },
-      admit(what) {
-        admitted = what;
-        deps.onAdmitted?.(exchange);
-      },
-      startTunnel(tunnel) {
-        releaseSocket();
-        openTimer = setTimeout(() => {
-          stampEnd();
-          deps.onTunnelOpen(record);
-        }, snapshot.config.log.tunnelOpenAfterMs);
-        openTimer.unref();
-        exchange.admit(tunnel);
-      },
-      close(endedBy) {
-        if (isClosed) return;
-        isClosed = true;
-        clearTimeout(openTimer);
-        releaseSocket();
-        openExchanges.delete(exchange);
-        stampEnd();
-        record.endedBy = endedBy;
-        deps.onClose(record);
-        if (openExchanges.size === 0) for (const resolve of waiting.splice(0)) resolve();
-      },
-    };
-    const onGone = () => exchange.abort('client');
-    const releaseSocket = () => {
-      socket.off('error', onGone);
-      socket.off('close', onGone);
-    };
-    const stampEnd = () => {
-      record.endTime = Date.now();
-      record.durationMs = Math.round(performance.now() - started);
-    };
-    socket.on('error', onGone);
-    socket.on('close', onGone);
+    const id = `${prefix}${(count++).toString(36)}`;
+    const record = newRecord(id, kind, client, socket.remotePort ?? 0, snapshot.configHash);
+    const exchange = new OpenExchange(registry, record, socket, client, snapshot);
     openExchanges.add(exchange);
     return exchange;
   }
@@ -167,6 +121,79 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
     },
     whenIdle: () => (openExchanges.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   };
+}
+
+/** What exchanges share. */
+interface Registry extends ExchangeDeps {
+  readonly openExchanges: Set<Exchange>;
+  readonly onNoneLeft: () => void;
+}
+
+class OpenExchange implements Exchange {
+  readonly record: ExchangeRecord;
+  readonly client: Address;
+  readonly snapshot: Snapshot;
+  readonly signal = new Stop();
+  admitted: AdmittedTunnel | null = null;
+  readonly #registry: Registry;
+  readonly #started = performance.now();
+  readonly #onGone = () => this.abort('client');
+  /** The client's, while its errors and its end are the exchange's. */
+  #socket: Socket | null;
+  #openTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(registry: Registry, record: ExchangeRecord, socket: Socket, client: Address, snapshot: Snapshot) {
+    this.#registry = registry;
+    this.record = record;
+    this.#socket = socket;
+    this.client = client;
+    this.snapshot = snapshot;
+    socket.on('error', this.#onGone);
+    socket.on('close', this.#onGone);
+  }
+
+  abort(cause: EndedBy | ProxyError): void {
+    this.signal.abort(cause);
+  }
+
+  admit(admitted: AdmittedTunnel): void {
+    this.admitted = admitted;
+    this.#registry.onAdmitted?.(this);
+  }
+
+  startTunnel(tunnel: AdmittedTunnel): void {
+    this.#releaseSocket();
+    this.#openTimer = setTimeout(() => {
+      this.#stampEnd();
+      this.#registry.onTunnelOpen(this.record);
+    }, this.snapshot.config.log.tunnelOpenAfterMs).unref();
+    this.admit(tunnel);
+  }
+
+  close(endedBy: EndedBy | null): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#openTimer);
+    this.#releaseSocket();
+    const { openExchanges, onClose, onNoneLeft } = this.#registry;
+    openExchanges.delete(this);
+    this.#stampEnd();
+    this.record.endedBy = endedBy;
+    onClose(this.record);
+    if (openExchanges.size === 0) onNoneLeft();
+  }
+
+  #releaseSocket(): void {
+    this.#socket?.off('error', this.#onGone);
+    this.#socket?.off('close', this.#onGone);
+    this.#socket = null;
+  }
+
+  #stampEnd(): void {
+    this.record.endTime = Date.now();
+    this.record.durationMs = Math.round(performance.now() - this.#started);
+  }
 }
 
 function newRecord(

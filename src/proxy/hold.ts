@@ -6,7 +6,10 @@ export interface HeldClient {
   onBytes(listener: (bytes: Buffer) => void): void;
   /** Calls back when the client has closed its half. */
   onEnd(listener: () => void): void;
-  /** Stops reading and gives back everything that came, in order. */
+  /**
+   * Gives back everything that came, in order, and leaves the reading to whoever listens before this turn is over: the
+   * client goes on being read unless it was paused.
+   */
   release(): readonly Buffer[];
 }
 
@@ -37,7 +40,6 @@ export function holdClient(socket: Socket, head: Buffer, maxBytes: number): Held
       if (socket.readableEnded) callback();
     },
     release() {
-      socket.pause();
       socket.off('data', onData);
       socket.off('end', onEnd);
       return pieces;

@@ -7,8 +7,8 @@ import { parseAddress } from '../address/ip.ts';
 const recheckMs = 1000;
 
 export interface HostsFile {
-  /** The addresses the file gives a lower-case name; empty where it does not name it. */
-  find(host: string): Promise<readonly Address[]>;
+  /** The addresses the file gives a lower-case name; empty where it does not name it. At once unless it is being read. */
+  find(host: string): Promise<readonly Address[]> | readonly Address[];
 }
 
 /** Follows a hosts file (hosts(5)); a missing or unreadable one is an empty one. */
@@ -16,7 +16,7 @@ export function createHostsFile(path: string): HostsFile {
   let names: ReadonlyMap<string, readonly Address[]> = new Map();
   let version = '';
   let checkedAt = -Infinity;
-  let reading: Promise<void> = Promise.resolve();
+  let reading: Promise<void> | null = null;
 
   async function refresh(): Promise<void> {
     try {
@@ -32,14 +32,17 @@ export function createHostsFile(path: string): HostsFile {
   }
 
   return {
-    async find(host) {
+    find(host) {
       if (performance.now() - checkedAt > recheckMs) {
         checkedAt = performance.now();
-        reading = refresh();
+        const mine = refresh().then(() => {
+          if (reading === mine) reading = null;
+        });
+        reading = mine;
       }
+      const found = () => names.get(host) ?? [];
       // Who comes during a reading waits for it too: before the first one is done the file would seem empty.
-      await reading;
-      return names.get(host) ?? [];
+      return reading ? reading.then(found) : found();
     },
   };
 }

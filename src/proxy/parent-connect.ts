@@ -101,7 +101,7 @@ function before(budget: Budget, answer: Promise<readonly Address[]>): Promise<re
       signal.removeEventListener('abort', onAbort);
       outcome();
     };
-    const onAbort = () => settle(() => reject(signal.reason as Error));
+    const onAbort = () => settle(() => reject(signal.reason));
     const timer = setTimeout(() => settle(() => reject(new ProxyError('dns_timeout'))), leftMs(budget));
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();

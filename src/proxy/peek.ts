@@ -1,7 +1,8 @@
 /** Waits for the ClientHello of a tunnel, whole, over whatever segments it comes in. */
 import { ProxyError } from '../errors.ts';
 import type { ClientHello } from '../message/client-hello.ts';
-import { createClientHelloReader } from '../message/client-hello.ts';
+import { ClientHelloReader } from '../message/client-hello.ts';
+import type { StopSignal } from '../state/stop-signal.ts';
 import type { HeldClient } from './hold.ts';
 
 /** So much of a ClientHello is read at most, in bytes. */
@@ -14,17 +15,17 @@ export type Peeked = Exclude<ClientHello, { type: 'incomplete' }> | { readonly t
  * Reads until the ClientHello is whole or cannot be one.
  * @throws ProxyError `tls_timeout` after `budgetMs`, or the signal's reason.
  */
-export function peekClientHello(held: HeldClient, budgetMs: number, signal: AbortSignal): Promise<Peeked> {
+export function peekClientHello(held: HeldClient, budgetMs: number, signal: StopSignal): Promise<Peeked> {
   return new Promise((resolve, reject) => {
-    const reader = createClientHelloReader(maxHelloBytes);
+    const reader = new ClientHelloReader(maxHelloBytes);
     let hasBytes = false;
     const settle = (outcome: () => void) => {
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
       outcome();
     };
-    const onAbort = () => settle(() => reject(signal.reason as Error));
-    const timer = setTimeout(() => settle(() => reject(new ProxyError('tls_timeout'))), budgetMs);
+    const onAbort = () => settle(() => reject(signal.reason));
+    const timer = setTimeout(() => settle(() => reject(new ProxyError('tls_timeout'))), budgetMs).unref();
     signal.addEventListener('abort', onAbort, { once: true });
     held.onBytes((bytes) => {
       hasBytes = true;

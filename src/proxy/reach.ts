@@ -1,5 +1,6 @@
 /** From a target to a connected destination, in the order of judgement: rules, DNS, every address, connect. */
 import type { Socket } from 'node:net';
+import type { Address } from '../address/ip.ts';
 import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import type { AddressDecision, Machine, Pending, Question, Refusal } from '../policy/decide.ts';
@@ -48,71 +49,81 @@ export async function reach(
   const named = judgeByName(parent, policy, question, pending);
   if (parent && named) {
     if (pending.wouldDeny) noteWouldDeny(exchange, pending.wouldDeny);
-    return connect(exchange, async () => {
-      const judged = { address: null, rule: named.rule };
-      noteWay(exchange, 'parent', named.rule);
-      const { socket, isAbsolute } = await passParent(exchange, parent, question, null, sender, deps);
-      return { socket, judged, asking: isAbsolute ? parent : null };
-    });
+    return throughParent(exchange, parent, question, { address: null, rule: named.rule }, sender, deps);
   }
-
-  const { addresses } = await judge(exchange, question, pending, sender, deps);
+  const { address, host, port } = question.target;
+  const found = address ? [address] : await lookUp(exchange, host, pending, deps);
+  const { addresses } = judge(exchange, question, pending, found, sender, deps);
   const around = addressesAround(parent, question, addresses);
-  const { port } = question.target;
-  return connect(exchange, async () => {
-    const [judged] = addresses.toSorted((a, b) => a.address.family - b.address.family);
-    if (parent && judged && around.length === 0) {
-      noteWay(exchange, hostPort(judged.address.text, port), judged.rule);
-      const { socket, isAbsolute } = await passParent(exchange, parent, question, judged.address, sender, deps);
-      return { socket, judged, asking: isAbsolute ? parent : null };
-    }
+  // A virtual network always has IPv4.
+  const judged = addresses.find(({ address }) => address.family === 4) ?? addresses[0];
+  if (parent && judged && around.length === 0) return throughParent(exchange, parent, question, judged, sender, deps);
+  const started = performance.now();
+  try {
     const dialled = await dial(around, port, snapshot.config.limits.connectMs, exchange.signal);
     noteWay(exchange, hostPort(dialled.judged.address.text, port), dialled.judged.rule);
-    return { ...dialled, asking: null };
-  });
+    return { socket: dialled.socket, judged: dialled.judged, asking: null };
+  } finally {
+    exchange.record.connectMs = elapsedMs(started);
+  }
 }
 
-/** Looks a host up and judges every address. @throws the refusal, `credentials_missing`, `dns_failed` or `dns_timeout` */
-async function judge(
+/** By way of the parent, which is told the address where that was judged here, else the name. */
+async function throughParent(
+  exchange: Exchange,
+  parent: ParentProxy,
+  question: Question,
+  judged: Dialled,
+  sender: Sender,
+  deps: ReachDeps,
+): Promise<Destination> {
+  const { address, rule } = judged;
+  noteWay(exchange, address ? hostPort(address.text, question.target.port) : 'parent', rule);
+  const started = performance.now();
+  try {
+    const { socket, isAbsolute } = await passParent(exchange, parent, question, address, sender, deps);
+    return { socket, judged, asking: isAbsolute ? parent : null };
+  } finally {
+    exchange.record.connectMs = elapsedMs(started);
+  }
+}
+
+/** The addresses of a target, looked up where it is a name. @throws `dns_failed` or `dns_timeout` */
+async function lookUp(
+  exchange: Exchange,
+  host: string,
+  pending: Pending,
+  { resolve }: ReachDeps,
+): Promise<readonly Address[]> {
+  const { record, snapshot, signal } = exchange;
+  const started = performance.now();
+  try {
+    return await resolve(host, snapshot.config.limits.dnsMs, signal);
+  } catch (error) {
+    // The rule by which the name was looked up at all.
+    noteRule(exchange, pending.rules[0] ?? null);
+    throw error;
+  } finally {
+    record.dnsMs = elapsedMs(started);
+  }
+}
+
+/** Judges every address. @throws the refusal, or `credentials_missing` */
+function judge(
   exchange: Exchange,
   question: Question,
   pending: Pending,
+  addresses: readonly Address[],
   sender: Sender,
-  deps: ReachDeps,
-): Promise<Extract<AddressDecision, { verdict: 'allow' }>> {
-  const { record, snapshot, signal } = exchange;
-  const { policy } = snapshot;
-  const { limits } = snapshot.config;
-  const { target } = question;
-  let addresses = target.address ? [target.address] : [];
-  if (!target.address) {
-    const started = performance.now();
-    try {
-      addresses = [...(await deps.resolve(target.host, limits.dnsMs, signal))];
-    } catch (error) {
-      // The rule by which the name was looked up at all.
-      noteRule(exchange, pending.rules[0] ?? null);
-      throw error;
-    } finally {
-      record.dnsMs = elapsedMs(started);
-    }
-  }
-
-  const decision = judgeAddresses(policy, question, pending, addresses, deps.machine);
-  if (missesUserFor(policy, question, decision, deps.machine)) throw challengeMissing(exchange, sender, false);
+  { machine }: ReachDeps,
+): Extract<AddressDecision, { verdict: 'allow' }> {
+  const { policy } = exchange.snapshot;
+  const decision = judgeAddresses(policy, question, pending, addresses, machine);
+  if (missesUserFor(policy, question, decision, machine)) throw challengeMissing(exchange, sender, false);
   if (decision.verdict === 'refuse') throw refusal(exchange, decision);
   if (decision.wouldDeny) noteWouldDeny(exchange, decision.wouldDeny);
   noteRule(exchange, decision.addresses[0]?.rule ?? null);
   return decision;
-}
-
-async function connect(exchange: Exchange, open: () => Promise<Destination>): Promise<Destination> {
-  const started = performance.now();
-  try {
-    return await open();
-  } finally {
-    exchange.record.connectMs = elapsedMs(started);
-  }
 }
 
 /** `address` is what was dialled, or what the parent was asked for; `parent` where it looks the name up itself. */

@@ -1,15 +1,16 @@
 /** Carries bytes both ways between two connected sockets until both sides are done, keeping half-closes and resets. */
 import type { Socket } from 'node:net';
+import type { StopSignal } from '../state/stop-signal.ts';
 import type { EndedBy } from './exchange.ts';
 import type { LargeReads } from './large-reads.ts';
-import { lingeringClose, reset } from './respond.ts';
+import { endAfter, lingeringClose, reset } from './respond.ts';
 
 export interface RelayOptions {
   /** Without a byte either way for so long, both sides are closed (milliseconds). */
   readonly idleMs: number;
   /** The same once one side has closed its half. */
   readonly halfCloseMs: number;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Counted as the bytes move, so that a live tunnel can be looked at. */
   readonly counts: { bytesUp: number; bytesDown: number };
   /** Bytes the client sent before the relay began; they go first. */
@@ -25,148 +26,194 @@ const heldCheckMs = 500;
  */
 const keepAliveProbeMs = 60_000;
 
-/** One side of the relay. Its socket is made anew over the same connection once its reads are large. */
-interface Side {
-  readonly name: 'client' | 'destination';
-  socket: Socket;
-  readonly count: (bytes: number) => void;
-}
-
 /** Relays until both sockets are closed; says which side, or what, ended it first. Never throws. */
 export function relay(clientSocket: Socket, destinationSocket: Socket, options: RelayOptions): Promise<EndedBy> {
-  return new Promise((resolve) => {
-    const { counts, signal, largeReads } = options;
-    const client: Side = { name: 'client', socket: clientSocket, count: (bytes) => (counts.bytesUp += bytes) };
-    const destination: Side = {
-      name: 'destination',
-      socket: destinationSocket,
-      count: (bytes) => (counts.bytesDown += bytes),
-    };
-    let endedBy: EndedBy | null = null;
-    let isHalfClosed = false;
-    let lastMove = performance.now();
-    let openSockets = 2;
+  return new Promise((resolve) => new Relay(clientSocket, destinationSocket, options, resolve).start());
+}
 
-    const finish = (reason: EndedBy) => {
-      endedBy ??= reason;
-      client.socket.destroy();
-      destination.socket.destroy();
-    };
-    const onAbort = () => finish((signal.reason as EndedBy | undefined) ?? 'error');
+/** What both directions share: the clock, and how it ends. */
+class Relay {
+  readonly options: RelayOptions;
+  readonly client: Side;
+  readonly destination: Side;
+  /** On the clock of `performance.now()`. */
+  lastMove = performance.now();
+  endedBy: EndedBy | null = null;
+  isHalfClosed = false;
+  #openSockets = 2;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #resolve: (endedBy: EndedBy) => void;
 
-    // One timer a tunnel, armed again for the rest of its time: a byte costs a clock reading, never a timer.
-    const longestWaitMs = Math.min(options.halfCloseMs, keepAliveProbeMs);
-    const checkIdle = () => {
-      // Probes cost four system calls a socket to ask for, so only a tunnel that has lived for a while gets them.
-      for (const { socket } of [client, destination]) socket.setKeepAlive(true, keepAliveProbeMs);
-      const allowed = isHalfClosed ? options.halfCloseMs : options.idleMs;
-      const left = lastMove + allowed - performance.now();
-      if (left <= 0) finish('idle');
-      else timer = setTimeout(checkIdle, Math.min(left, longestWaitMs));
-    };
-    let timer = setTimeout(checkIdle, Math.min(options.idleMs, longestWaitMs));
+  constructor(
+    clientSocket: Socket,
+    destinationSocket: Socket,
+    options: RelayOptions,
+    resolve: (endedBy: EndedBy) => void,
+  ) {
+    this.options = options;
+    this.client = new Side(this, 'client', clientSocket);
+    this.destination = new Side(this, 'destination', destinationSocket);
+    this.#resolve = resolve;
+  }
 
-    const carry = (from: Side, to: Side) => {
-      let watch: NodeJS.Timeout | null = null;
-      // A socket that is not read tells of no reset, but a write of nothing fails on one.
-      const checkHeld = () => {
-        const { socket } = from;
-        watch = socket.isPaused() && !socket.destroyed ? setTimeout(checkHeld, heldCheckMs) : null;
-        if (watch && socket.writable && socket.writableLength === 0) socket.write('');
-      };
-      const hold = () => {
-        from.socket.pause();
-        watch ??= setTimeout(checkHeld, heldCheckMs);
-      };
-      const onWritten = () => {
-        if (to.socket.writableLength === 0) from.socket.resume();
-      };
-      const onBytes = (bytes: Buffer, isLent: boolean) => {
-        lastMove = performance.now();
-        from.count(bytes.length);
-        // A side that is gone takes nothing; what still comes for it is read and dropped.
-        if (to.socket.destroyed) return;
-        const hasRoom = isLent ? to.socket.write(bytes, onWritten) : to.socket.write(bytes);
-        // Lent memory is read into again as soon as the reading goes on: not before all of it is written.
-        if (!hasRoom || (isLent && to.socket.writableLength > 0)) hold();
-      };
-      const listeners: readonly (readonly [string, (bytes: Buffer) => void])[] = [
-        [
-          'data',
-          (bytes: Buffer) => {
-            onBytes(bytes, false);
-            if (largeReads.isFull(bytes)) process.nextTick(enlarge);
-          },
-        ],
-        [
-          'drain',
-          () => {
-            lastMove = performance.now();
-            to.socket.resume();
-          },
-        ],
-        [
-          'end',
-          () => {
-            endedBy ??= from.name;
-            isHalfClosed = true;
-            lastMove = performance.now();
-            to.socket.end();
-          },
-        ],
-        [
-          'error',
-          () => {
-            endedBy ??= from.name;
-            // A reset is passed on as one. But what came before an orderly end is owed to the other side, whole: the
-            // reset is then only the answer to what that side said too late.
-            const other = to.socket;
-            if (other.destroyed || !from.socket.readableEnded) reset(other);
-            else if (other.writableFinished) lingeringClose(other);
-            else other.once('finish', () => lingeringClose(other));
-          },
-        ],
-        [
-          'close',
-          () => {
-            if (watch) clearTimeout(watch);
-            if (!to.socket.writableEnded && !to.socket.destroyed) to.socket.destroy();
-            if (--openSockets > 0) return;
-            clearTimeout(timer);
-            signal.removeEventListener('abort', onAbort);
-            resolve(endedBy ?? from.name);
-          },
-        ],
-      ];
-      const enlarge = () => {
-        const old = from.socket;
-        const taken = largeReads.takeOver(old, onBytes);
-        if (!taken) return;
-        for (const [event, listener] of listeners) old.off(event, listener);
-        from.socket = taken;
-        for (const [event, listener] of listeners.slice(1)) taken.on(event, listener);
-        if (!old.isPaused()) taken.resume();
-      };
-      for (const [event, listener] of listeners) from.socket.on(event, listener);
-    };
-
-    carry(client, destination);
-    carry(destination, client);
+  start(): void {
+    const { client, destination, options } = this;
+    client.listen();
+    destination.listen();
+    this.#armTimer(options.idleMs);
     for (const bytes of options.early) {
-      counts.bytesUp += bytes.length;
+      options.counts.bytesUp += bytes.length;
       destination.socket.write(bytes);
     }
     if (client.socket.destroyed || destination.socket.destroyed)
-      finish(client.socket.destroyed ? 'client' : 'destination');
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+      this.#finish(client.socket.destroyed ? 'client' : 'destination');
+    if (options.signal.aborted) this.#onAbort();
+    else options.signal.addEventListener('abort', this.#onAbort);
     if (destination.socket.writableNeedDrain) client.socket.pause();
     else client.socket.resume();
     destination.socket.resume();
     if (client.socket.readableEnded) {
-      isHalfClosed = true;
-      endedBy ??= 'client';
+      this.isHalfClosed = true;
+      this.endedBy ??= 'client';
       destination.socket.end();
     }
-  });
+  }
+
+  noteClosed(name: Side['name']): void {
+    if (--this.#openSockets > 0) return;
+    clearTimeout(this.#timer);
+    this.options.signal.removeEventListener('abort', this.#onAbort);
+    this.#resolve(this.endedBy ?? name);
+  }
+
+  #finish(reason: EndedBy): void {
+    this.endedBy ??= reason;
+    this.client.socket.destroy();
+    this.destination.socket.destroy();
+  }
+
+  readonly #onAbort = (): void => this.#finish((this.options.signal.reason as EndedBy | undefined) ?? 'error');
+
+  /** One timer a tunnel, armed again for the rest of its time: a byte costs a clock reading, never a timer. */
+  #armTimer(leftMs: number): void {
+    const longestMs = Math.min(this.options.halfCloseMs, keepAliveProbeMs);
+    this.#timer = setTimeout(this.#checkIdle, Math.min(leftMs, longestMs)).unref();
+  }
+
+  readonly #checkIdle = (): void => {
+    // Probes cost four system calls a socket to ask for, so only a tunnel that has lived for a while gets them.
+    for (const { socket } of [this.client, this.destination]) socket.setKeepAlive(true, keepAliveProbeMs);
+    const allowed = this.isHalfClosed ? this.options.halfCloseMs : this.options.idleMs;
+    const left = this.lastMove + allowed - performance.now();
+    if (left <= 0) this.#finish('idle');
+    else this.#armTimer(left);
+  };
+}
+
+/** What is read from one side and written to the other. */
+class Side {
+  readonly name: 'client' | 'destination';
+  /** Made anew over the same connection once its reads are large. */
+  socket: Socket;
+  readonly #relay: Relay;
+  #heldTimer: NodeJS.Timeout | null = null;
+
+  constructor(whole: Relay, name: Side['name'], socket: Socket) {
+    this.#relay = whole;
+    this.name = name;
+    this.socket = socket;
+  }
+
+  get #other(): Side {
+    return this.name === 'client' ? this.#relay.destination : this.#relay.client;
+  }
+
+  listen(): void {
+    this.socket.on('data', this.#onData);
+    this.#listenToEnds(this.socket);
+  }
+
+  #listenToEnds(socket: Socket): void {
+    socket.on('drain', this.#onDrain);
+    socket.on('end', this.#onEnd);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    this.#onBytes(bytes, false);
+    if (this.#relay.options.largeReads.isFull(bytes)) process.nextTick(this.#enlarge);
+  };
+
+  #onBytes(bytes: Buffer, isLent: boolean): void {
+    const { counts } = this.#relay.options;
+    const { socket } = this.#other;
+    this.#relay.lastMove = performance.now();
+    if (this.name === 'client') counts.bytesUp += bytes.length;
+    else counts.bytesDown += bytes.length;
+    // A side that is gone takes nothing; what still comes for it is read and dropped.
+    if (socket.destroyed) return;
+    const hasRoom = isLent ? socket.write(bytes, this.#onWritten) : socket.write(bytes);
+    // Lent memory is read into again as soon as the reading goes on: not before all of it is written.
+    if (!hasRoom || (isLent && socket.writableLength > 0)) this.#hold();
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#other.socket.writableLength === 0) this.socket.resume();
+  };
+
+  #hold(): void {
+    this.socket.pause();
+    this.#heldTimer ??= setTimeout(this.#checkHeld, heldCheckMs);
+  }
+
+  /** A socket that is not read tells of no reset, but a write of nothing fails on one. */
+  readonly #checkHeld = (): void => {
+    const { socket } = this;
+    this.#heldTimer = socket.isPaused() && !socket.destroyed ? setTimeout(this.#checkHeld, heldCheckMs) : null;
+    if (this.#heldTimer && socket.writable && socket.writableLength === 0) socket.write('');
+  };
+
+  readonly #onDrain = (): void => {
+    this.#relay.lastMove = performance.now();
+    this.#other.socket.resume();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#relay.endedBy ??= this.name;
+    this.#relay.isHalfClosed = true;
+    this.#relay.lastMove = performance.now();
+    endAfter(this.#other.socket);
+  };
+
+  readonly #onError = (): void => {
+    this.#relay.endedBy ??= this.name;
+    // A reset is passed on as one. But what came before an orderly end is owed to the other side, whole: the reset is
+    // then only the answer to what that side said too late.
+    const { socket } = this.#other;
+    if (socket.destroyed || !this.socket.readableEnded) reset(socket);
+    else if (socket.writableFinished) lingeringClose(socket);
+    else socket.once('finish', () => lingeringClose(socket));
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#heldTimer) clearTimeout(this.#heldTimer);
+    const { socket } = this.#other;
+    if (!socket.writableEnded && !socket.destroyed) socket.destroy();
+    this.#relay.noteClosed(this.name);
+  };
+
+  readonly #enlarge = (): void => {
+    const old = this.socket;
+    const taken = this.#relay.options.largeReads.takeOver(old, (bytes, isLent) => this.#onBytes(bytes, isLent));
+    if (!taken) return;
+    old.off('data', this.#onData);
+    old.off('drain', this.#onDrain);
+    old.off('end', this.#onEnd);
+    old.off('error', this.#onError);
+    old.off('close', this.#onClose);
+    this.socket = taken;
+    this.#listenToEnds(taken);
+    if (!old.isPaused()) taken.resume();
+  };
 }

@@ -3,6 +3,7 @@ import { Resolver } from 'node:dns/promises';
 import type { Address } from '../address/ip.ts';
 import { parseAddress } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
+import type { StopSignal } from '../state/stop-signal.ts';
 import { createHostsFile } from './hosts-file.ts';
 
 /** At most so many addresses of each family are taken from one answer. */
@@ -22,13 +23,19 @@ export interface ResolverDeps {
 }
 
 /**
- * Resolves a host to its addresses.
+ * Resolves a host to its addresses: at once where they are known.
  * @throws ProxyError `dns_timeout` when the budget (milliseconds) runs out, `dns_failed` when there is no address.
  */
-export type Resolve = (host: string, budgetMs: number, signal: AbortSignal) => Promise<readonly Address[]>;
+export type Resolve = (
+  host: string,
+  budgetMs: number,
+  signal: StopSignal,
+) => Promise<readonly Address[]> | readonly Address[];
 
 interface Entry {
   readonly answer: Promise<readonly Address[]>;
+  /** The same once it is there. */
+  addresses: readonly Address[] | null;
   expiresAt: number;
 }
 
@@ -36,15 +43,16 @@ export function createResolve(deps: ResolverDeps = {}): Resolve {
   const hosts = createHostsFile(deps.hostsFile ?? '/etc/hosts');
   const cache = new Map<string, Entry>();
 
-  function cached(host: string, budgetMs: number): Promise<readonly Address[]> {
+  function cached(host: string, budgetMs: number): Entry {
     const known = cache.get(host);
-    if (known && known.expiresAt > performance.now()) return known.answer;
+    if (known && known.expiresAt > performance.now()) return known;
     const entry: Entry = {
       expiresAt: Infinity,
+      addresses: null,
       answer: lookUp(host, budgetMs, deps.servers).then(
         ({ addresses, ttlSeconds }) => {
           entry.expiresAt = performance.now() + Math.min(ttlSeconds, maxTtlSeconds) * 1000;
-          return addresses;
+          return (entry.addresses = addresses);
         },
         (error: unknown) => {
           entry.expiresAt = performance.now() + failureMs;
@@ -60,19 +68,24 @@ export function createResolve(deps: ResolverDeps = {}): Resolve {
       if (cache.size <= maxEntries) break;
       cache.delete(oldest);
     }
-    return entry.answer;
+    return entry;
   }
 
-  return async (host, budgetMs, signal) => {
-    const local = await hosts.find(host);
-    if (local.length > 0) return local;
-    const answer = cached(host, budgetMs);
-    if (signal.aborted) throw signal.reason;
+  const query: Resolve = (host, budgetMs, signal) => {
+    const { answer, addresses } = cached(host, budgetMs);
+    signal.throwIfAborted();
+    if (addresses) return addresses;
     return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason as Error);
+      const onAbort = () => reject(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
       answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
     });
+  };
+
+  return (host, budgetMs, signal) => {
+    const local = hosts.find(host);
+    const orQuery = (found: readonly Address[]) => (found.length > 0 ? found : query(host, budgetMs, signal));
+    return local instanceof Promise ? local.then(orQuery) : orQuery(local);
   };
 }
 

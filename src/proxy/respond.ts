@@ -58,6 +58,15 @@ export function reset(socket: Socket): void {
   else socket.resetAndDestroy();
 }
 
+/**
+ * Ends what is said to a peer. To one that has said all itself and was told all, a close says the same as a half-close
+ * and saves it.
+ */
+export function endAfter(socket: Socket): void {
+  if (socket.readableEnded && socket.writableLength === 0 && !(socket instanceof TLSSocket)) socket.destroy();
+  else socket.end();
+}
+
 /** Half-closes and reads on until the client closes, 64 KiB came or 500 ms went by. */
 export function lingeringClose(socket: Socket): void {
   let dropped = 0;

@@ -4,7 +4,8 @@ import { createServer } from './node-http.ts';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../address/ip.ts';
-import { hostPort, parseAddress } from '../address/ip.ts';
+import { hostPort } from '../address/ip.ts';
+import { createAddressReader } from '../address/recent-addresses.ts';
 import { ProxyError } from '../errors.ts';
 import type { ListenerKeys } from '../config/listener-keys.ts';
 import type { Snapshot } from '../state/snapshot.ts';
@@ -64,6 +65,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   };
   /** Connections that are accepted, and of which is asked elsewhere whether they fit under the limits. */
   const admissions = new Set<Promise<void>>();
+  const readAddress = createAddressReader();
   const servers: Server[] = [];
   const tlsListeners: (TlsListener | null)[] = [];
   let isDraining = false;
@@ -74,7 +76,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
 
   function onConnection(socket: Socket, tls: TlsListener | null, serveHttp: (socket: Socket) => void): void {
     own(socket);
-    const client = parseAddress(socket.remoteAddress ?? '');
+    const client = readAddress(socket.remoteAddress ?? '');
     if (!client) return void socket.destroy();
     if (refuser.refuseClient(socket, client, tls !== null)) return;
     const limit = admission.take(client.text);
@@ -115,10 +117,10 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   }
 
   function own(socket: Socket): void {
-    socket.on('error', () => {});
+    socket.on('error', ignore);
     socket.setMaxListeners(0);
     // node:http closes behind a last answer through this method, which would leave unread input behind.
-    socket.destroySoon = () => lingeringClose(socket);
+    socket.destroySoon = closeLingering;
   }
 
   /** Requests of one connection take turns: pipelined ones are judged when the one before is answered. */
@@ -152,7 +154,9 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     act: () => Promise<void> | void,
     pass: () => void = () => {},
   ): void {
-    connection.turn = connection.turn.then(() => (connection.isTaken || socket.destroyed ? pass() : act()));
+    connection.turn = (connection.turn ?? Promise.resolve()).then(() =>
+      connection.isTaken || socket.destroyed ? pass() : act(),
+    );
   }
 
   function logMalformed(socket: Socket, { client }: Connection, phrase: string): void {
@@ -271,6 +275,12 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       return connections.size;
     },
   };
+}
+
+function ignore(): void {}
+
+function closeLingering(this: Socket): void {
+  lingeringClose(this);
 }
 
 function isBusy(connection: Connection): boolean {

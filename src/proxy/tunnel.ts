@@ -1,9 +1,10 @@
 /** CONNECT: judge, connect, answer 200, look at the ClientHello, relay (RFC 9110 section 9.3.6). */
+import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
-import { checkConnectFields, viaHasName } from '../message/fields.ts';
+import { checkConnectFields, fieldValues, viaHasName } from '../message/fields.ts';
 import type { Target } from '../message/request-target.ts';
 import { parseAuthorityForm } from '../message/request-target.ts';
 import type { Question } from '../policy/decide.ts';
@@ -42,7 +43,7 @@ export async function serveTunnel(
   const exchange = deps.open('tunnel', socket, client);
   const { record } = exchange;
   record.method = 'CONNECT';
-  record.userAgent = request.headers['user-agent'] ?? null;
+  record.userAgent = fieldValues(request.rawHeaders, 'user-agent')[0] ?? null;
   const held = holdClient(socket, head, maxHelloBytes);
   let destination: Destination | null = null;
   let isEstablished = false;
@@ -63,6 +64,8 @@ export async function serveTunnel(
       destination.socket.destroy();
     }
     exchange.close(endedBy);
+    letGo(socket);
+    letGo(destination.socket);
   } catch (error) {
     destination?.socket.destroy();
     held.release();
@@ -130,6 +133,18 @@ function carry(
     largeReads,
   });
 }
+
+/**
+ * Drops the listeners of a socket that is closed. Whatever of it has grown old is only found out to be garbage by a full
+ * collection, and until then keeps alive what its listeners hold: with them go four fifths of what would grow old too.
+ */
+function letGo(socket: Socket): void {
+  if (!socket.closed) return;
+  EventEmitter.prototype.removeAllListeners.call(socket);
+  socket.on('error', ignore);
+}
+
+function ignore(): void {}
 
 /** After the 200 no status can be sent: a client that speaks TLS gets an alert, any other a close. */
 function endTunnel(socket: Socket, failure: ProxyError): void {

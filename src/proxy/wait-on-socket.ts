@@ -1,12 +1,13 @@
 /** A wait on a connected socket that cannot last: whatever goes wrong ends the wait, and the socket with it. */
 import type { Socket } from 'node:net';
 import { ProxyError } from '../errors.ts';
+import type { StopSignal } from '../state/stop-signal.ts';
 
 /** How long the steps to a destination may take together, and what ends them early. */
 export interface Budget {
   /** On the clock of `performance.now()`. */
   readonly endsAt: number;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 }
 
 /** What is left of a budget, in milliseconds, for a timer. */
