@@ -18,12 +18,13 @@ export interface Prefix {
   readonly length: number;
 }
 
+const quad = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 const dottedTail = /^(.*:)(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})$/;
 
 /** Strict IPv4: `inet_aton` spellings (octal, hex, fewer parts) name other machines to other readers. */
 function readQuad(text: string): number | null {
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return null;
-  return joinWord(ipaddr.IPv4.parse(text).octets, 8);
+  const [, ...octets] = quad.exec(text)?.map(Number) ?? [];
+  return octets.length === 4 && octets.every((octet) => octet < 256) ? joinWord(octets, 8) : null;
 }
 
 function joinWord(parts: readonly number[], bits: number): number {
@@ -57,7 +58,11 @@ export function addressFromWords(words: readonly number[]): Address {
   const own = isMapped(words) ? words.slice(3) : words;
   if (own.length === 1) {
     const [word = 0] = own;
-    return { family: 4, text: [24, 16, 8, 0].map((shift) => (word >>> shift) & 0xff).join('.'), words: own };
+    return {
+      family: 4,
+      text: `${word >>> 24}.${(word >>> 16) & 0xff}.${(word >>> 8) & 0xff}.${word & 0xff}`,
+      words: own,
+    };
   }
   const parts = own.flatMap((word) => [word >>> 16, word & 0xffff]);
   return { family: 6, text: new ipaddr.IPv6(parts).toRFC5952String(), words: own };
