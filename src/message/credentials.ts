@@ -1,5 +1,5 @@
 /** What a request says of its sender: the Proxy-Authorization field, read for Basic credentials (RFC 9110 section 11.7, RFC 7617). */
-import { TextDecoder } from 'node:util';
+import { isUtf8 } from 'node:buffer';
 import { fieldValues } from './fields.ts';
 
 /** The field as it came. A scheme other than Basic is told by its name alone; what stands behind it is never kept. */
@@ -28,22 +28,14 @@ function readBasic(text: string): Credentials {
   const bytes = Buffer.from(text, 'base64');
   // Node reads around whatever is no base64: only what it would write the same way was meant so.
   if (text === '' || bytes.toString('base64') !== text) return malformed('Credentials not base64');
-  const plain = decodeUtf8(bytes);
-  if (plain === null) return malformed('Credentials not UTF-8');
+  if (!isUtf8(bytes)) return malformed('Credentials not UTF-8');
+  const plain = bytes.toString('utf8');
   if (/[\0-\x1f\x7f-\x9f]/.test(plain)) return malformed('Control character in credentials');
   const colon = plain.indexOf(':');
   if (colon < 0) return malformed('Credentials without colon');
   const user = plain.slice(0, colon);
   if (Buffer.byteLength(user) > maxUserBytes) return malformed('User name too long', 431);
   return { type: 'basic', user, password: plain.slice(colon + 1) };
-}
-
-function decodeUtf8(bytes: Buffer): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
 }
 
 function malformed(phrase: string, status: 400 | 431 = 400): Credentials {
