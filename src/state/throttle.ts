@@ -66,7 +66,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   const byPair = createBoundedTable<Failures>(most);
   const budgets = createBoundedTable<Budget>(most);
   const knownUntil = createBoundedTable<number>(most);
-  const pairOf = (user: string, address: string) => `${address} ${user}`;
+  const pairOf = createPairOf();
 
   function failuresOf(table: BoundedTable<Failures>, key: string): Failures {
     const entry = table.get(key) ?? none;
@@ -114,8 +114,10 @@ export function createThrottle(options: ThrottleOptions): Throttle {
 
   return {
     blockedMs(user, address) {
-      const untils = keysOf(user, address).map(([table, key]) => failuresOf(table, key).blockedUntil);
-      return Math.max(0, Math.max(...untils) - now());
+      const pair = pairOf(user, address);
+      const byUser = failuresOf(byPair, pair).blockedUntil;
+      const until = isKnown(pair) ? byUser : Math.max(byUser, failuresOf(byAddress, address).blockedUntil);
+      return Math.max(0, until - now());
     },
     isSpent: (user, address) => !isKnown(pairOf(user, address)) && budgetOf(user) < 1,
     begin(user, address) {
@@ -150,6 +152,15 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       if (isKnown(pair)) return -1;
       return Math.max(failuresOf(byPair, pair).count, failuresOf(byAddress, address).count);
     },
+  };
+}
+
+/** Names a user at an address. One attempt asks for the same many times: the last is kept, for a new text is hashed anew. */
+function createPairOf(): (user: string, address: string) => string {
+  let last = { user: '', address: '', pair: ' ' };
+  return (user, address) => {
+    if (last.user !== user || last.address !== address) last = { user, address, pair: `${address} ${user}` };
+    return last.pair;
   };
 }
 
