@@ -1,6 +1,8 @@
 /** How a refusal reaches the client: a whole HTTP answer that explains itself, and a close that does not destroy it. */
+import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import process from 'node:process';
 import { TLSSocket } from 'node:tls';
 import type { ProxyError } from '../errors.ts';
 import { answers } from '../errors.ts';
@@ -72,31 +74,45 @@ export function lingeringClose(socket: Socket): void {
   let dropped = 0;
   // Whoever read it before reads no more: a parser would pause it, or stumble again over what is only to be dropped.
   socket.removeAllListeners('data');
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.on('data', (bytes: Buffer) => {
     dropped += bytes.length;
     if (dropped > lingerBytes) socket.destroy();
   });
   socket.on('error', () => socket.destroy());
-  socket.on('close', () => clearTimeout(timer));
+  socket.on('close', () => {
+    clearTimeout(timer);
+    process.nextTick(letGo, socket);
+  });
   // When the client has closed its side too and the answer is out, the socket destroys itself.
   socket.end();
   socket.resume();
 }
 
+/**
+ * Drops the listeners of a socket that is closed. Whatever of it has grown old is only found out to be garbage by a full
+ * collection, and until then keeps alive what its listeners hold: with them go four fifths of what would grow old too.
+ */
+export function letGo(socket: Socket): void {
+  if (!socket.closed) return;
+  // The stream's own method would look at its flow again.
+  EventEmitter.prototype.removeAllListeners.call(socket);
+  socket.on('error', ignore);
+}
+
+function ignore(): void {}
+
 function answerFor(error: ProxyError, id: string): { fields: string[]; body: string } {
   const body = `${reasonPhrase(error)} (${productName} exchange ${id})\n`;
-  const fields = [
-    ['Date', new Date().toUTCString()],
-    ['Content-Type', 'text/plain; charset=us-ascii'],
-    ['Content-Length', String(body.length)],
-    ['Connection', 'close'],
-    ['Proxy-Status', `${productName}; error=${answers[error.reason].proxyStatus}; details="${error.reason}"`],
-    ...error.fields,
-  ];
-  if (error.reason === 'method_not_allowed')
-    fields.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, MERGE, CONNECT']);
-  return { fields: fields.flat(), body };
+  const { reason } = error;
+  const fields = ['Date', new Date().toUTCString()];
+  fields.push('Content-Type', 'text/plain; charset=us-ascii', 'Content-Length', String(body.length));
+  fields.push('Connection', 'close');
+  fields.push('Proxy-Status', `${productName}; error=${answers[reason].proxyStatus}; details="${reason}"`);
+  for (const [name, value] of error.fields) fields.push(name, value);
+  if (reason === 'method_not_allowed')
+    fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, MERGE, CONNECT');
+  return { fields, body };
 }
 
 /** One line of printable ASCII, whatever a detail brought along. */

@@ -1,5 +1,4 @@
 /** CONNECT: judge, connect, answer 200, look at the ClientHello, relay (RFC 9110 section 9.3.6). */
-import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
@@ -21,7 +20,7 @@ import { maxHelloBytes, peekClientHello } from './peek.ts';
 import type { Destination, ReachDeps } from './reach.ts';
 import { noteWouldDeny, reach, refusal } from './reach.ts';
 import { relay } from './relay.ts';
-import { accessDenied, lingeringClose, productName, refuseOnSocket } from './respond.ts';
+import { accessDenied, letGo, lingeringClose, productName, refuseOnSocket } from './respond.ts';
 
 export interface TunnelDeps extends ReachDeps {
   readonly verifier: Verifier;
@@ -133,18 +132,6 @@ function carry(
     largeReads,
   });
 }
-
-/**
- * Drops the listeners of a socket that is closed. Whatever of it has grown old is only found out to be garbage by a full
- * collection, and until then keeps alive what its listeners hold: with them go four fifths of what would grow old too.
- */
-function letGo(socket: Socket): void {
-  if (!socket.closed) return;
-  EventEmitter.prototype.removeAllListeners.call(socket);
-  socket.on('error', ignore);
-}
-
-function ignore(): void {}
 
 /** After the 200 no status can be sent: a client that speaks TLS gets an alert, any other a close. */
 function endTunnel(socket: Socket, failure: ProxyError): void {
