@@ -8,13 +8,17 @@
  * The same goes for guesses: the processor time of this thread for one is what they take from a tunnel that could use
  * all of it, and a bare server of the platform in the same thread tells how little it could be.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { createAccessLog } from '../../src/observe/access-log.ts';
 import { startProxy } from '../support/proxy.ts';
 import { plainLoopback } from '../support/tunnel.ts';
 import type { Load, LoadTask } from './auth-load.ts';
@@ -76,7 +80,10 @@ async function watchLoop(run: () => Promise<unknown>): Promise<{ delayMs: number
 const tunnel = startLoad();
 const guesser = startLoad();
 const { destination } = await tunnel.ask({ type: 'listen' });
+const folder = mkdtempSync(join(tmpdir(), 'bench-auth-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
 await using proxy = await startProxy({
+  accessLog: createAccessLog({ destination: join(folder, 'access.log'), format: 'json' }),
   config: `${plainLoopback}auth: {usersFile: ./users, requiredFrom: ["127.0.0.0/8"]}\n`,
   rules: [`ip:127.0.0.1:${destination}`],
   users: userNames.map((name) => `${name}:${stored}`),

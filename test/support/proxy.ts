@@ -2,6 +2,7 @@
 import { startApp } from '../../src/app.ts';
 import type { App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { AccessLog } from '../../src/observe/access-log.ts';
 import { accessFields, accessLevel } from '../../src/observe/access-log.ts';
 import { createLineFormatter } from '../../src/observe/logger.ts';
 import { squidLine } from '../../src/observe/squid-line.ts';
@@ -41,6 +42,8 @@ export interface TestProxyOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** How a parent proxy is found and trusted. */
   readonly parent?: ParentConnectDeps;
+  /** Where exchanges are written instead of being kept as `records`. */
+  readonly accessLog?: AccessLog;
   /** Where datacenter ranges are; none unless given. */
   readonly ranges?: RangesDeps;
 }
@@ -79,7 +82,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
       said.push({ level, event, fields });
     };
   const app = await startApp(loaded, {
-    accessLog: {
+    accessLog: options.accessLog ?? {
       dropped: 0,
       relay() {},
       write(event, record) {
