@@ -1,8 +1,10 @@
 /** The connections that are open, counted against the limits in all and by client. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import process from 'node:process';
 import type { Address } from '../address/ip.ts';
 import type { Config } from '../config/config.ts';
+import { letGo } from './respond.ts';
 
 /** What is known of a connection between its requests. */
 export interface Connection {
@@ -85,6 +87,7 @@ export function createConnections(onEnd: (client: string) => void): Connections 
         if (left > 0) perClient.set(client.text, left);
         else perClient.delete(client.text);
         onEnd(client.text);
+        process.nextTick(letGo, socket);
       });
       return connection;
     },

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { StopSignal } from '../state/stop-signal.ts';
 import type { EndedBy } from './exchange.ts';
 import type { LargeReads } from './large-reads.ts';
-import { endAfter, lingeringClose, reset } from './respond.ts';
+import { endAfter, letGo, lingeringClose, reset } from './respond.ts';
 
 export interface RelayOptions {
   /** Without a byte either way for so long, both sides are closed (milliseconds). */
@@ -201,6 +201,7 @@ class Side {
     const { socket } = this.#other;
     if (!socket.writableEnded && !socket.destroyed) socket.destroy();
     this.#relay.noteClosed(this.name);
+    if (this.name === 'destination') process.nextTick(letGo, this.socket);
   };
 
   readonly #enlarge = (): void => {

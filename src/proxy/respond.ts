@@ -2,7 +2,6 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import process from 'node:process';
 import { TLSSocket } from 'node:tls';
 import type { ProxyError } from '../errors.ts';
 import { answers } from '../errors.ts';
@@ -80,21 +79,17 @@ export function lingeringClose(socket: Socket): void {
     if (dropped > lingerBytes) socket.destroy();
   });
   socket.on('error', () => socket.destroy());
-  socket.on('close', () => {
-    clearTimeout(timer);
-    process.nextTick(letGo, socket);
-  });
+  socket.on('close', () => clearTimeout(timer));
   // When the client has closed its side too and the answer is out, the socket destroys itself.
   socket.end();
   socket.resume();
 }
 
 /**
- * Drops the listeners of a socket that is closed. Whatever of it has grown old is only found out to be garbage by a full
+ * Drops the listeners of a socket whose `close` was heard by all. Whatever of it has grown old is only found out to be garbage by a full
  * collection, and until then keeps alive what its listeners hold: with them go four fifths of what would grow old too.
  */
 export function letGo(socket: Socket): void {
-  if (!socket.closed) return;
   // The stream's own method would look at its flow again.
   EventEmitter.prototype.removeAllListeners.call(socket);
   socket.on('error', ignore);

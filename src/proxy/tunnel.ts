@@ -20,7 +20,7 @@ import { maxHelloBytes, peekClientHello } from './peek.ts';
 import type { Destination, ReachDeps } from './reach.ts';
 import { noteWouldDeny, reach, refusal } from './reach.ts';
 import { relay } from './relay.ts';
-import { accessDenied, letGo, lingeringClose, productName, refuseOnSocket } from './respond.ts';
+import { accessDenied, lingeringClose, productName, refuseOnSocket } from './respond.ts';
 
 export interface TunnelDeps extends ReachDeps {
   readonly verifier: Verifier;
@@ -63,8 +63,6 @@ export async function serveTunnel(
       destination.socket.destroy();
     }
     exchange.close(endedBy);
-    letGo(socket);
-    letGo(destination.socket);
   } catch (error) {
     destination?.socket.destroy();
     held.release();

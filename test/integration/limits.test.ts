@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createDestination, echo, silent } from '../support/destination.ts';
 import { startProxy } from '../support/proxy.ts';
 import { connectRaw } from '../support/raw-client.ts';
-import { openTunnel, plainLoopback, readAnswer } from '../support/tunnel.ts';
+import { admitLoopback, openTunnel, plainLoopback, readAnswer } from '../support/tunnel.ts';
 
 test('connections beyond limits.connections get 503 that names the limit, and a freed place is given again', async () => {
   await using destination = await createDestination(echo);
@@ -72,6 +72,38 @@ test('places are given back however a connection ended', async () => {
     await proxy.record(round);
   }
   expect(proxy.records.map((record) => record.status)).not.toContain(503);
+});
+
+test('so it is when a client goes before its ClientHello', async () => {
+  await using destination = await createDestination(silent);
+  await using proxy = await startProxy({
+    config: `${admitLoopback}limits: { connections: 2 }`,
+    rules: [`ip:127.0.0.1:${destination.port}`],
+  });
+  for (let round = 0; round < 6; round++) {
+    await using tunnel = await openTunnel(proxy.port, `127.0.0.1:${destination.port}`);
+    expect(tunnel.status).toBe(200);
+    tunnel.wire.end();
+    await tunnel.wire.closed;
+    await proxy.record(round);
+  }
+});
+
+test('so it is when both ends were busy enough for large reads', async () => {
+  await using destination = await createDestination(echo);
+  await using proxy = await startProxy({
+    config: `${plainLoopback}limits: { connections: 2 }`,
+    rules: [`ip:127.0.0.1:${destination.port}`],
+  });
+  const bytes = 4 << 20;
+  for (let round = 0; round < 6; round++) {
+    await using tunnel = await openTunnel(proxy.port, `127.0.0.1:${destination.port}`);
+    expect(tunnel.status).toBe(200);
+    await Promise.all([tunnel.wire.write(Buffer.alloc(bytes, 'x')), tunnel.contentOf(bytes)]);
+    tunnel.wire.end();
+    await tunnel.wire.closed;
+    await proxy.record(round);
+  }
 });
 
 test('a stop ends tunnels, each with its line, and leaves nothing open', async () => {
