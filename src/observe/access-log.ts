@@ -46,15 +46,22 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
   const target = destination === '-' ? 1 : destination;
   const sink = options.sink ?? createLineSink({ destination: target, maxQueuedBytes, onDrop, onError });
   const refusals = createRefusalLimit();
-  /** Exchanges that have ended and get their lines together: in a row each costs half. */
+  /** Exchanges that ended shortly after another one get their lines together: in a row each costs half. */
   const ended: ExchangeRecord[] = [];
   let timer: NodeJS.Timeout | undefined;
 
   function flush(): void {
-    clearTimeout(timer);
-    timer = undefined;
     for (const record of ended) writeNow('access', record, 0);
     ended.length = 0;
+  }
+
+  function gather(): void {
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (ended.length === 0) return;
+      flush();
+      gather();
+    }, togetherMs).unref();
   }
 
   function writeNow(event: AccessEvent, record: ExchangeRecord, suppressed: number): void {
@@ -72,8 +79,10 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
     const limited = record.reason === 'client_outside_network';
     if (limited && onLimited) return onLimited(record);
     if (!limited && event === 'access') {
-      if (ended.push(record) >= maxTogether) flush();
-      else timer ??= setTimeout(flush, togetherMs).unref();
+      // A line on its own goes out at once.
+      ended.push(record);
+      if (timer === undefined || ended.length >= maxTogether) flush();
+      if (timer === undefined) gather();
       return;
     }
     const admitted = limited ? refusals.admit(record.client, record.endTime) : { write: true, suppressed: 0 };
