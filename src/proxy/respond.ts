@@ -86,8 +86,9 @@ export function lingeringClose(socket: Socket): void {
 }
 
 /**
- * Drops the listeners of a socket whose `close` was heard by all. Whatever of it has grown old is only found out to be garbage by a full
- * collection, and until then keeps alive what its listeners hold: with them go four fifths of what would grow old too.
+ * Drops the listeners of a socket whose `close` was heard by all. Whatever of it has grown old is only found out to be
+ * garbage by a full collection, and until then keeps alive what its listeners hold: with them go four fifths of what
+ * would grow old too.
  */
 export function letGo(socket: Socket): void {
   // The stream's own method would look at its flow again.
@@ -95,7 +96,8 @@ export function letGo(socket: Socket): void {
   socket.on('error', ignore);
 }
 
-function ignore(): void {}
+/** For the errors of a socket that somebody else looks after, or that is gone: without a listener they end the process. */
+export function ignore(): void {}
 
 function answerFor(error: ProxyError, id: string): { fields: string[]; body: string } {
   const body = `${reasonPhrase(error)} (${productName} exchange ${id})\n`;

@@ -5,7 +5,6 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../address/ip.ts';
 import { hostPort } from '../address/ip.ts';
-import { createAddressReader } from '../address/recent-addresses.ts';
 import { ProxyError } from '../errors.ts';
 import type { ListenerKeys } from '../config/listener-keys.ts';
 import type { Snapshot } from '../state/snapshot.ts';
@@ -16,8 +15,9 @@ import type { ForwardDeps } from './forward.ts';
 import { createForward } from './forward.ts';
 import type { LargeReads } from './large-reads.ts';
 import { malformedHead } from './malformed-head.ts';
+import { createAddressReader } from './recent-addresses.ts';
 import { createRefuser } from './refuse-connection.ts';
-import { lingeringClose } from './respond.ts';
+import { ignore, lingeringClose } from './respond.ts';
 import type { TlsListener } from './tls-listener.ts';
 import { createTlsListener } from './tls-listener.ts';
 import { serveTunnel } from './tunnel.ts';
@@ -276,8 +276,6 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     },
   };
 }
-
-function ignore(): void {}
 
 function closeLingering(this: Socket): void {
   lingeringClose(this);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { parseAddress } from '../../../src/address/ip.ts';
-import { createAddressReader } from '../../../src/address/recent-addresses.ts';
+import { createAddressReader } from '../../../src/proxy/recent-addresses.ts';
 
 it('reads every address as if it were the first, however many came before', () => {
   const read = createAddressReader();
