@@ -49,7 +49,8 @@ export async function reach(
   const named = judgeByName(parent, policy, question, pending);
   if (parent && named) {
     if (pending.wouldDeny) noteWouldDeny(exchange, pending.wouldDeny);
-    return throughParent(exchange, parent, question, { address: null, rule: named.rule }, sender, deps);
+    const judged = { address: null, rule: named.rule };
+    return timed(exchange, throughParent(exchange, parent, question, judged, sender, deps));
   }
   const { address, host, port } = question.target;
   const found = address ? [address] : await lookUp(exchange, host, pending, deps);
@@ -57,14 +58,20 @@ export async function reach(
   const around = addressesAround(parent, question, addresses);
   // A virtual network always has IPv4.
   const judged = addresses.find(({ address }) => address.family === 4) ?? addresses[0];
-  if (parent && judged && around.length === 0) return throughParent(exchange, parent, question, judged, sender, deps);
+  if (parent && judged && around.length === 0)
+    return timed(exchange, throughParent(exchange, parent, question, judged, sender, deps));
+  const dialled = await timed(exchange, dial(around, port, snapshot.config.limits.connectMs, exchange.signal));
+  noteWay(exchange, hostPort(dialled.judged.address.text, port), dialled.judged.rule);
+  return { socket: dialled.socket, judged: dialled.judged, asking: null };
+}
+
+/** Notes how long connecting took, whatever came of it. */
+async function timed<T>({ record }: Exchange, connecting: Promise<T>): Promise<T> {
   const started = performance.now();
   try {
-    const dialled = await dial(around, port, snapshot.config.limits.connectMs, exchange.signal);
-    noteWay(exchange, hostPort(dialled.judged.address.text, port), dialled.judged.rule);
-    return { socket: dialled.socket, judged: dialled.judged, asking: null };
+    return await connecting;
   } finally {
-    exchange.record.connectMs = elapsedMs(started);
+    record.connectMs = elapsedMs(started);
   }
 }
 
@@ -79,13 +86,8 @@ async function throughParent(
 ): Promise<Destination> {
   const { address, rule } = judged;
   noteWay(exchange, address ? hostPort(address.text, question.target.port) : 'parent', rule);
-  const started = performance.now();
-  try {
-    const { socket, isAbsolute } = await passParent(exchange, parent, question, address, sender, deps);
-    return { socket, judged, asking: isAbsolute ? parent : null };
-  } finally {
-    exchange.record.connectMs = elapsedMs(started);
-  }
+  const { socket, isAbsolute } = await passParent(exchange, parent, question, address, sender, deps);
+  return { socket, judged, asking: isAbsolute ? parent : null };
 }
 
 /** The addresses of a target, looked up where it is a name. @throws `dns_failed` or `dns_timeout` */
