@@ -29,47 +29,38 @@ export function dial<T extends Dialable>(
   budgetMs: number,
   signal: StopSignal,
 ): Promise<Dialled<T>> {
-  return new Promise((resolve, reject) => {
-    const race = new Race(addresses, port, signal, resolve, reject);
-    if (signal.aborted) race.onAbort();
-    else race.start(budgetMs);
-  });
+  return new Race(addresses, port, signal).run(budgetMs);
 }
 
 class Race<T extends Dialable> {
   readonly #addresses: readonly T[];
   readonly #port: number;
   readonly #signal: StopSignal;
-  readonly #resolve: (dialled: Dialled<T>) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #outcome = Promise.withResolvers<Dialled<T>>();
   readonly #waiting: T[];
   readonly #attempts: net.Socket[] = [];
   readonly #failures: NodeJS.ErrnoException[] = [];
   #budget: NodeJS.Timeout | undefined;
   #stagger: NodeJS.Timeout | undefined;
 
-  constructor(
-    addresses: readonly T[],
-    port: number,
-    signal: StopSignal,
-    resolve: (dialled: Dialled<T>) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(addresses: readonly T[], port: number, signal: StopSignal) {
     this.#addresses = addresses;
     this.#port = port;
     this.#signal = signal;
-    this.#resolve = resolve;
-    this.#reject = reject;
     this.#waiting = interleave(addresses);
   }
 
-  start(budgetMs: number): void {
-    this.#signal.addEventListener('abort', this.onAbort);
-    this.#budget = setTimeout(this.#onLate, budgetMs).unref();
-    this.#next();
+  run(budgetMs: number): Promise<Dialled<T>> {
+    if (this.#signal.aborted) this.#onAbort();
+    else {
+      this.#signal.addEventListener('abort', this.#onAbort);
+      this.#budget = setTimeout(this.#onLate, budgetMs).unref();
+      this.#next();
+    }
+    return this.#outcome.promise;
   }
 
-  readonly onAbort = (): void => this.#fail(this.#signal.reason);
+  readonly #onAbort = (): void => this.#fail(this.#signal.reason);
 
   readonly #onLate = (): void =>
     this.#fail(
@@ -95,7 +86,7 @@ class Race<T extends Dialable> {
     socket.on('connect', () => {
       if (!this.#forget(socket)) return;
       this.#end();
-      this.#resolve({ socket, judged });
+      this.#outcome.resolve({ socket, judged });
     });
     if (this.#waiting.length > 0) this.#stagger = setTimeout(this.#next, attemptDelayMs).unref();
   }
@@ -109,13 +100,13 @@ class Race<T extends Dialable> {
 
   #fail(error: unknown): void {
     this.#end();
-    this.#reject(error);
+    this.#outcome.reject(error);
   }
 
   #end(): void {
     clearTimeout(this.#budget);
     clearTimeout(this.#stagger);
-    this.#signal.removeEventListener('abort', this.onAbort);
+    this.#signal.removeEventListener('abort', this.#onAbort);
     this.#waiting.length = 0;
     for (const loser of this.#attempts.splice(0)) loser.destroy();
   }
