@@ -24,18 +24,26 @@ export function readCredentials(rawHeaders: readonly string[]): Credentials {
   return scheme.toLowerCase() === 'basic' ? readBasic(rest) : { type: 'other', scheme: scheme.slice(0, 32) };
 }
 
+/** Base64 as it is written: padded, and with no bit set that nothing is read from (RFC 4648 sections 3.2 and 3.5). */
+const base64 = /^(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/][AQgw]==|[A-Za-z\d+/]{2}[AEIMQUYcgkosw048]=)?$/;
+
 function readBasic(text: string): Credentials {
-  const bytes = Buffer.from(text, 'base64');
-  // Node reads around whatever is no base64: only what it would write the same way was meant so.
-  if (text === '' || bytes.toString('base64') !== text) return malformed('Credentials not base64');
-  if (!isUtf8(bytes)) return malformed('Credentials not UTF-8');
-  const plain = bytes.toString('utf8');
+  if (text === '' || !base64.test(text)) return malformed('Credentials not base64');
+  const plain = readUtf8(atob(text));
+  if (plain === null) return malformed('Credentials not UTF-8');
   if (/[\0-\x1f\x7f-\x9f]/.test(plain)) return malformed('Control character in credentials');
   const colon = plain.indexOf(':');
   if (colon < 0) return malformed('Credentials without colon');
   const user = plain.slice(0, colon);
   if (Buffer.byteLength(user) > maxUserBytes) return malformed('User name too long', 431);
   return { type: 'basic', user, password: plain.slice(colon + 1) };
+}
+
+/** `latin1` has one character for each byte; null where the bytes are no UTF-8. */
+function readUtf8(latin1: string): string | null {
+  if (/^[\0-\x7f]*$/.test(latin1)) return latin1;
+  const bytes = Buffer.from(latin1, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : null;
 }
 
 function malformed(phrase: string, status: 400 | 431 = 400): Credentials {
