@@ -119,7 +119,7 @@ export async function startApp(initial: LoadedConfig, deps: AppDeps): Promise<Ap
     refusals.sum();
     if (phase === 'ready') limits.look();
   }, summingMs);
-  const onRefused = ({ client, reason, ...fields }: Refusal) => refusals.note(client, reason, fields);
+  const onRefused = (refusal: Refusal) => refusals.note(refusal);
   const now = () => performance.now();
   const verifier = createVerifier({ pool: createHashPool(), throttle: createThrottle({ now }), now });
   // The instance is part of the name: two of these proxies in a row are no loop.

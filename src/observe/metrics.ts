@@ -49,7 +49,6 @@ export type Metrics = ServingMetrics & MetricsText;
 const prefix = 'lockdown_proxy_';
 /** Seconds: from an answer out of a cache to the longest wait that limits allow by default, and beyond. */
 const buckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-const authFailureKinds = ['missing', 'rejected', 'throttled', 'upstream'] as const;
 
 /** Metrics of one proxy in one process, in a registry of its own: two proxies in one process do not count for each other. */
 export function createMetrics(sources: MetricsSources): Metrics {
@@ -146,14 +145,19 @@ function registerServing(registry: Registry, sources: ServingSources): ServingMe
     },
   });
   registry.registerMetric<string>(exchanges);
+  // An alert on a rate needs the zero before the first failure.
+  const failed = { missing: 0, rejected: 0, throttled: 0, upstream: 0 };
   const authFailures = new Counter({
     name: `${prefix}auth_failures_total`,
     help: 'Exchanges that ended for want of credentials; missing is also how a client learns that it has to sign in',
     labelNames: ['kind'],
-    registers,
+    registers: [],
+    collect() {
+      this.reset();
+      for (const [kind, count] of Object.entries(failed)) this.inc({ kind }, count);
+    },
   });
-  // An alert on a rate needs the zero before the first failure.
-  for (const kind of authFailureKinds) authFailures.inc({ kind }, 0);
+  registry.registerMetric<string>(authFailures);
   const noteConnect = secondsOf('connect', 'Time to connect to the destination or the parent proxy');
   const noteDns = secondsOf('dns', 'Time to look the destination up');
 
@@ -205,7 +209,7 @@ function registerServing(registry: Registry, sources: ServingSources): ServingMe
     const outcome = outcomes.get(key);
     if (outcome) outcome.count += 1;
     else outcomes.set(key, { labels: { kind, verdict, reason }, count: 1 });
-    if (authFailure !== null) authFailures.inc({ kind: authFailure });
+    if (authFailure !== null) failed[authFailure] += 1;
     noteConnect(connectMs);
     noteDns(dnsMs);
     ended.bytesUp += record.bytesUp;

@@ -1,9 +1,16 @@
 /** Refusals in the service log: the first of a client and reason at once, the rest summed each minute. */
 import type { ServiceLog } from './service-log.ts';
 
+/** A refusal, with whatever else a line says of it. */
+export interface Refused {
+  readonly client: string;
+  readonly reason: string;
+  readonly [field: string]: unknown;
+}
+
 export interface RepeatSummary {
   /** Says a refusal, or counts it if the same client was refused for the same reason within the minute. */
-  note(client: string, reason: string, fields?: Record<string, unknown>): void;
+  note(refusal: Refused): void;
   /** Says what was counted in every minute that is over; to be called from time to time. */
   sum(): void;
   /** Says everything that was counted, at the end. */
@@ -60,7 +67,8 @@ export function createRepeatSummary(options: RepeatSummaryOptions): RepeatSummar
   }
 
   return {
-    note(client, reason, fields = {}) {
+    note(refusal) {
+      const { client, reason } = refusal;
       const key = `${client} ${reason}`;
       const at = now();
       const pair = pairs.get(key);
@@ -69,7 +77,7 @@ export function createRepeatSummary(options: RepeatSummaryOptions): RepeatSummar
         if (at - pair.start >= windowMs) sayPair(pair, at);
       } else if (pair !== undefined || pairs.size < maxPairs) {
         pairs.set(key, { client, reason, start: at, count: 0 });
-        log.warn('refused', { client, reason, ...fields });
+        log.warn('refused', { ...refusal });
       } else {
         if (others.count === 0) others.start = at;
         others.count += 1;

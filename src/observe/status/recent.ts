@@ -96,13 +96,28 @@ function describe(targets: Tally<Entry>): readonly RefusedTarget[] {
 /** The exchange as its line would be read back: what may not stand in a log may not stand on a page. */
 function toLogRecord(record: ExchangeRecord): LogRecord {
   return {
-    ...record,
     time: record.endTime,
     event: 'access',
-    reason: record.reason ?? record.wouldDeny,
+    kind: record.kind,
+    client: record.client,
+    user: record.user,
     userAgent: record.userAgent === null ? null : withoutSecrets(record.userAgent),
+    method: record.method,
     target: record.target === null ? null : withoutUserinfo(record.target),
     path: record.path === null ? null : withoutQuery(record.path),
+    verdict: record.verdict,
+    reason: record.reason ?? record.wouldDeny,
+    authFailure: record.authFailure,
+    authScheme: record.authScheme,
+    rule: record.rule,
+    ruleText: record.ruleText,
+    status: record.status,
+    address: record.address,
+    connectMs: record.connectMs,
+    durationMs: record.durationMs,
+    bytesUp: record.bytesUp,
+    bytesDown: record.bytesDown,
+    hint: record.hint,
     suppressed: 0,
   };
 }
