@@ -9,7 +9,7 @@ import { readCredentials } from '../message/credentials.ts';
 import type { Question } from '../policy/decide.ts';
 import { exemptionLine, missesUser } from '../policy/users-challenge.ts';
 import type { Snapshot } from '../state/snapshot.ts';
-import type { Verifier } from '../state/verify.ts';
+import type { Verification, Verifier } from '../state/verify.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Who is at the other end of a connection. */
@@ -27,15 +27,15 @@ export interface Sender {
 
 /**
  * The user whose credentials came with the request, else the one that `question` has from a client certificate, or null
- * for an anonymous one.
+ * for an anonymous one; at once where nothing has to be hashed.
  * @throws ProxyError `credentials_missing`, `credentials_rejected`, `credentials_throttled` or `malformed_request`
  */
-export async function authenticate(
+export function authenticate(
   exchange: Exchange,
   question: Question,
   sender: Sender,
   verifier: Verifier,
-): Promise<string | null> {
+): string | null | Promise<string> {
   const { record, snapshot, client, signal } = exchange;
   const { users } = snapshot;
   record.user = question.user;
@@ -59,10 +59,15 @@ export async function authenticate(
   record.authScheme = 'Basic';
   record.user = user === '' ? null : user;
   const stored = users.hashes.get(user) ?? null;
-  const verification = await verifier.verify(
-    { user, password, client: client.text, stored, decoy: users.decoy },
-    signal,
-  );
+  const verifying = verifier.verify({ user, password, client: client.text, stored, decoy: users.decoy }, signal);
+  return verifying instanceof Promise
+    ? verifying.then((verification) => verified(exchange, user, stored, verification))
+    : verified(exchange, user, stored, verifying);
+}
+
+/** The user who was verified. @throws ProxyError `credentials_rejected` or `credentials_throttled` */
+function verified(exchange: Exchange, user: string, stored: string | null, verification: Verification): string {
+  const { record, snapshot } = exchange;
   if (verification.outcome === 'right') return user;
   if (verification.outcome === 'throttled') {
     record.authFailure = 'throttled';

@@ -81,7 +81,7 @@ export function createConnections(onEnd: (client: string) => void): Connections 
       };
       open.set(socket, connection);
       perClient.set(client.text, (perClient.get(client.text) ?? 0) + 1);
-      socket.once('close', () => {
+      socket.on('close', () => {
         open.delete(connection.socket);
         const left = (perClient.get(client.text) ?? 1) - 1;
         if (left > 0) perClient.set(client.text, left);

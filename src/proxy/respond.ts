@@ -19,8 +19,8 @@ export function refuseOnSocket(socket: Socket, error: ProxyError, id: string): v
     socket.destroy();
     return;
   }
-  const { fields, body } = answerFor(error, id);
-  let head = `HTTP/1.1 ${error.status} ${reasonPhrase(error)}\r\n`;
+  const { phrase, fields, body } = answerFor(error, id);
+  let head = `HTTP/1.1 ${error.status} ${phrase}\r\n`;
   for (let index = 0; index < fields.length; index += 2) head += `${fields[index]}: ${fields[index + 1]}\r\n`;
   socket.write(`${head}\r\n${body}`, 'latin1');
   lingeringClose(socket);
@@ -41,9 +41,9 @@ export function refuseInTls(socket: Socket): void {
  */
 export function refuseOnResponse(socket: Socket, response: ServerResponse, error: ProxyError, id: string): void {
   if (socket.destroyed) return;
-  const { fields, body } = answerFor(error, id);
+  const { phrase, fields, body } = answerFor(error, id);
   response.sendDate = false;
-  response.writeHead(error.status, reasonPhrase(error), fields);
+  response.writeHead(error.status, phrase, fields);
   response.end(body);
 }
 
@@ -99,17 +99,27 @@ export function letGo(socket: Socket): void {
 /** For the errors of a socket that somebody else looks after, or that is gone: without a listener they end the process. */
 export function ignore(): void {}
 
-function answerFor(error: ProxyError, id: string): { fields: string[]; body: string } {
-  const body = `${reasonPhrase(error)} (${productName} exchange ${id})\n`;
+/** `fields` are names and values in turn. */
+function answerFor(error: ProxyError, id: string): { phrase: string; fields: string[]; body: string } {
+  const phrase = reasonPhrase(error);
+  const body = `${phrase} (${productName} exchange ${id})\n`;
   const { reason } = error;
-  const fields = ['Date', new Date().toUTCString()];
-  fields.push('Content-Type', 'text/plain; charset=us-ascii', 'Content-Length', String(body.length));
-  fields.push('Connection', 'close');
-  fields.push('Proxy-Status', `${productName}; error=${answers[reason].proxyStatus}; details="${reason}"`);
+  const fields = [
+    'Date',
+    new Date().toUTCString(),
+    'Content-Type',
+    'text/plain; charset=us-ascii',
+    'Content-Length',
+    String(body.length),
+    'Connection',
+    'close',
+    'Proxy-Status',
+    `${productName}; error=${answers[reason].proxyStatus}; details="${reason}"`,
+  ];
   for (const [name, value] of error.fields) fields.push(name, value);
   if (reason === 'method_not_allowed')
     fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, MERGE, CONNECT');
-  return { fields, body };
+  return { phrase, fields, body };
 }
 
 /** One line of printable ASCII, whatever a detail brought along. */

@@ -4,9 +4,10 @@ import { createServer } from './node-http.ts';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../address/ip.ts';
-import { hostPort } from '../address/ip.ts';
+import { hostPort, parseAddress } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import type { ListenerKeys } from '../config/listener-keys.ts';
+import { parseAuthorityForm } from '../message/request-target.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 import type { Admission, Connection, Limit } from './connections.ts';
 import { createConnections } from './connections.ts';
@@ -15,7 +16,7 @@ import type { ForwardDeps } from './forward.ts';
 import { createForward } from './forward.ts';
 import type { LargeReads } from './large-reads.ts';
 import { malformedHead } from './malformed-head.ts';
-import { createAddressReader } from './recent-addresses.ts';
+import { rememberReadings } from './recent-readings.ts';
 import { createRefuser } from './refuse-connection.ts';
 import { ignore, lingeringClose } from './respond.ts';
 import type { TlsListener } from './tls-listener.ts';
@@ -65,13 +66,15 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   };
   /** Connections that are accepted, and of which is asked elsewhere whether they fit under the limits. */
   const admissions = new Set<Promise<void>>();
-  const readAddress = createAddressReader();
+  const readAddress = rememberReadings(parseAddress, (address) => address !== null);
+  const parseTarget = rememberReadings(parseAuthorityForm, ({ ok }) => ok);
   const servers: Server[] = [];
   const tlsListeners: (TlsListener | null)[] = [];
   let isDraining = false;
   const open = (kind: Exchange['record']['kind'], socket: Socket, client: Address): Exchange =>
     deps.exchanges.open(kind, socket, client, deps.current());
   const forward = createForward({ ...deps, open });
+  const tunnelDeps = { ...deps, open, parseTarget };
   const refuser = createRefuser(deps.exchanges, deps.current);
 
   function onConnection(socket: Socket, tls: TlsListener | null, serveHttp: (socket: Socket) => void): void {
@@ -167,7 +170,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     const connection = connections.get(socket);
     if (!connection || connection.isTaken) return void socket.destroy();
     connection.isTaken = true;
-    if (connection.outstanding === 0) return void serveTunnel(request, socket, head, connection, { ...deps, open });
+    if (connection.outstanding === 0) return void serveTunnel(request, socket, head, connection, tunnelDeps);
     // node:http would answer it before the request that came first; neither the order nor a tunnel can be kept.
     connection.isOvertaken = true;
     logMalformed(socket, connection, 'CONNECT behind an unanswered request');

@@ -5,7 +5,7 @@ import type { Address } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import { checkConnectFields, fieldValues, viaHasName } from '../message/fields.ts';
 import type { Target } from '../message/request-target.ts';
-import { parseAuthorityForm } from '../message/request-target.ts';
+import type { parseAuthorityForm } from '../message/request-target.ts';
 import type { Question } from '../policy/decide.ts';
 import { judgeServerName, wantsServerName } from '../policy/server-name.ts';
 import type { Verifier } from '../state/verify.ts';
@@ -26,6 +26,8 @@ export interface TunnelDeps extends ReachDeps {
   readonly verifier: Verifier;
   readonly open: (kind: 'tunnel', socket: Socket, client: Address) => Exchange;
   readonly largeReads: LargeReads;
+  /** Reads the target of a CONNECT. */
+  readonly parseTarget: typeof parseAuthorityForm;
   readonly onBug: (error: unknown, id: string) => void;
 }
 
@@ -43,14 +45,16 @@ export async function serveTunnel(
   const { record } = exchange;
   record.method = 'CONNECT';
   record.userAgent = fieldValues(request.rawHeaders, 'user-agent')[0] ?? null;
-  const held = holdClient(socket, head, maxHelloBytes);
+  let held: HeldClient | null = null;
   let destination: Destination | null = null;
   let isEstablished = false;
   try {
-    const target = readTarget(request, deps.viaName);
+    const target = readTarget(request, deps);
     record.target = target.text;
     const asked: Question = { kind: 'tunnel', client, user, target, path: null };
-    const question = { ...asked, user: await authenticate(exchange, asked, request, deps.verifier) };
+    const signingIn = authenticate(exchange, asked, request, deps.verifier);
+    held = holdClient(socket, head, maxHelloBytes);
+    const question = { ...asked, user: signingIn instanceof Promise ? await signingIn : signingIn };
     destination = await reach(exchange, question, request, deps);
     destination.socket.on('error', () => {});
     socket.write(established);
@@ -65,7 +69,7 @@ export async function serveTunnel(
     exchange.close(endedBy);
   } catch (error) {
     destination?.socket.destroy();
-    held.release();
+    held?.release();
     const failure = explainFailure(exchange, error, isEstablished, deps.onBug);
     if (!failure) socket.destroy();
     else if (isEstablished) endTunnel(socket, failure);
@@ -74,10 +78,10 @@ export async function serveTunnel(
   }
 }
 
-function readTarget(request: IncomingMessage, viaName: string): Target {
+function readTarget(request: IncomingMessage, { parseTarget, viaName }: TunnelDeps): Target {
   // node:http also reads a request line without a version, and one with 2.0.
   if (request.httpVersionMajor !== 1) throw new ProxyError('malformed_request', { phrase: 'Not HTTP/1.0 or HTTP/1.1' });
-  const parsed = parseAuthorityForm(request.url ?? '');
+  const parsed = parseTarget(request.url ?? '');
   if (!parsed.ok) throw new ProxyError('malformed_request', { phrase: parsed.message });
   const malformed = checkConnectFields(request.rawHeaders, parsed.value);
   if (malformed) throw new ProxyError('malformed_request', { phrase: malformed });

@@ -11,18 +11,23 @@ import type { BoundedTable } from './throttle-table.ts';
 import { createBoundedTable } from './throttle-table.ts';
 
 export interface Throttle {
-  /** How long this user is refused at this address without verification, in milliseconds; 0: not refused. */
-  blockedMs(user: string, address: string): number;
+  /** How this user stands at this address. */
+  standingOf(user: string, address: string): Standing;
   /** Whether one more verification may begin now; it then counts as under way until `end`. */
   begin(user: string, address: string): boolean;
   /** Ends a verification that began; `isRight` null takes it back as if it had never been. */
   end(user: string, address: string, isRight: boolean | null): void;
   /** Notes a success that needed no verification. */
   noteSuccess(user: string, address: string): void;
+}
+
+export interface Standing {
+  /** For how long there is no verification, in milliseconds; 0: there may be one. */
+  readonly blockedMs: number;
+  /** Who goes first where not all can: less is sooner, and above 0 are those that failed before. */
+  readonly rank: number;
   /** Whether strangers have used up what they may get wrong for this user, and this address is one of theirs. */
-  isSpent(user: string, address: string): boolean;
-  /** Who goes first where not all can: less is sooner. */
-  rankOf(user: string, address: string): number;
+  readonly isSpent: boolean;
 }
 
 export interface ThrottleOptions {
@@ -41,7 +46,7 @@ const forgetAfterMs = 10 * 60_000;
 const knownForMs = 24 * 3_600_000;
 /** What strangers may get wrong for one user at once, and how many more each second. */
 const budgetSize = 20;
-const budgetPerSecond = 2;
+const budgetPerSecond = 1;
 
 /** Failures of one key and the verifications that may yet become some. */
 interface Failures {
@@ -113,13 +118,17 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   }
 
   return {
-    blockedMs(user, address) {
+    standingOf(user, address) {
       const pair = pairOf(user, address);
-      const byUser = failuresOf(byPair, pair).blockedUntil;
-      const until = isKnown(pair) ? byUser : Math.max(byUser, failuresOf(byAddress, address).blockedUntil);
-      return Math.max(0, until - now());
+      const own = failuresOf(byPair, pair);
+      if (isKnown(pair)) return { blockedMs: Math.max(0, own.blockedUntil - now()), rank: -1, isSpent: false };
+      const others = failuresOf(byAddress, address);
+      return {
+        blockedMs: Math.max(0, own.blockedUntil - now(), others.blockedUntil - now()),
+        rank: Math.max(own.count, others.count),
+        isSpent: budgetOf(user) < 1,
+      };
     },
-    isSpent: (user, address) => !isKnown(pairOf(user, address)) && budgetOf(user) < 1,
     begin(user, address) {
       const pair = pairOf(user, address);
       // Those under way may all fail: no more begin than would be let fail one after the other.
@@ -147,11 +156,6 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       if (isRight === true) noteSuccess(user, address);
     },
     noteSuccess,
-    rankOf(user, address) {
-      const pair = pairOf(user, address);
-      if (isKnown(pair)) return -1;
-      return Math.max(failuresOf(byPair, pair).count, failuresOf(byAddress, address).count);
-    },
   };
 }
 

@@ -1,4 +1,5 @@
 /** Verifications that wait for a hashing thread: a bounded queue that hands out the best rank first. */
+import type { Standing } from './throttle.ts';
 import type { Attempt, Verification } from './verify.ts';
 
 /** One verification that waits or runs, and everybody at this address who waits for it. */
@@ -24,15 +25,16 @@ export interface VerifyQueue {
   add(job: Job): Job | null;
   delete(id: string): void;
   /** Every job, the best rank first; in a flood of equals the latest first, for the earliest have mostly given up. */
-  inRank(): readonly Job[];
+  inRank(): readonly { readonly job: Job; readonly standing: Standing }[];
   readonly size: number;
 }
 
 /** Those that failed before find room only while so small a part of the queue is taken: a flood of them stays cheap. */
 const shareOfFailed = 1 / 16;
 
-/** A queue of at most so many jobs; `rankOf` says who goes first, less is sooner, and above 0 are those that failed. */
-export function createVerifyQueue(maxJobs: number, rankOf: (attempt: Attempt) => number): VerifyQueue {
+/** A queue of at most so many jobs; `standingOf` says who goes first. */
+export function createVerifyQueue(maxJobs: number, standingOf: (attempt: Attempt) => Standing): VerifyQueue {
+  const rankOf = (attempt: Attempt) => standingOf(attempt).rank;
   const jobs = new Map<string, Job>();
   /** The jobs of each address and user. */
   const pairs = new Map<string, Set<Job>>();
@@ -78,9 +80,10 @@ export function createVerifyQueue(maxJobs: number, rankOf: (attempt: Attempt) =>
     },
     delete: (id) => void remove(id),
     inRank() {
-      const entries = [...jobs.values()].toReversed().map((job) => ({ job, rank: rankOf(job.attempt) }));
-      ranked = entries.sort((a, b) => a.rank - b.rank).map(({ job }) => job);
-      return [...ranked];
+      const entries = [...jobs.values()].toReversed().map((job) => ({ job, standing: standingOf(job.attempt) }));
+      entries.sort((a, b) => a.standing.rank - b.standing.rank);
+      ranked = entries.map(({ job }) => job);
+      return entries;
     },
     get size() {
       return jobs.size;

@@ -6,7 +6,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { StopSignal } from './stop-signal.ts';
 import type { HashPool } from './hash-pool.ts';
-import type { Throttle } from './throttle.ts';
+import type { Standing, Throttle } from './throttle.ts';
 import { createBoundedTable } from './throttle-table.ts';
 import type { Job, Waiter } from './verify-queue.ts';
 import { createVerifyQueue } from './verify-queue.ts';
@@ -30,8 +30,11 @@ export type Verification =
   | { readonly outcome: 'throttled'; readonly retryAfterMs: number };
 
 export interface Verifier {
-  /** Verifies one attempt; `signal` gives it up while it waits. @throws the signal's reason, or Error when hashing failed */
-  verify(attempt: Attempt, signal: StopSignal): Promise<Verification>;
+  /**
+   * Verifies one attempt, at once where nothing has to be hashed; `signal` gives it up while it waits.
+   * @throws the signal's reason, or Error when hashing failed
+   */
+  verify(attempt: Attempt, signal: StopSignal): Verification | Promise<Verification>;
   /** Answers those that wait and ends the hashing threads. */
   close(): Promise<void>;
 }
@@ -61,8 +64,8 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   const { pool, throttle, now } = deps;
   const secret = randomBytes(32);
   const remembered = createBoundedTable<number>(maxRemembered);
-  const rankOf = ({ user, client }: Attempt) => throttle.rankOf(user, client);
-  const waiting = createVerifyQueue(deps.maxWaiting ?? maxWaiting, rankOf);
+  const standingOf = ({ user, client }: Attempt) => throttle.standingOf(user, client);
+  const waiting = createVerifyQueue(deps.maxWaiting ?? maxWaiting, standingOf);
   const running = new Map<string, Job>();
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -74,8 +77,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   }
 
   /** The refusal of whoever is blocked; null: nobody blocks this attempt. */
-  function blockOf({ user, client }: Attempt): Verification | null {
-    const blockedMs = throttle.blockedMs(user, client);
+  function blockOf({ blockedMs }: Standing): Verification | null {
     return blockedMs > 0 ? { outcome: 'throttled', retryAfterMs: blockedMs } : null;
   }
 
@@ -91,11 +93,11 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   function pump(): void {
     clearTimeout(timer);
     timer = undefined;
-    for (const job of waiting.inRank()) {
-      const longestMs = rankOf(job.attempt) > 0 ? maxWaitFailedMs : maxWaitMs;
+    for (const { job, standing } of waiting.inRank()) {
+      const longestMs = standing.rank > 0 ? maxWaitFailedMs : maxWaitMs;
       const isLate = isClosed || now() - job.since > longestMs;
-      const settled = blockOf(job.attempt) ?? recall(job.attempt, job.key) ?? (isLate ? tooMany : null);
-      if (!settled && !mayStart(job)) continue;
+      const settled = blockOf(standing) ?? recall(job.attempt, job.key) ?? (isLate ? tooMany : null);
+      if (!settled && (standing.isSpent || !mayStart(job))) continue;
       waiting.delete(job.id);
       if (settled) settle(job, settled);
       else void run(job);
@@ -134,7 +136,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     const job = known ?? { id, attempt, key, since: now(), waiters: new Set() };
     job.waiters.add(waiter);
     if (!known) {
-      const isFirst = waiting.size === 0 || rankOf(attempt) < 0;
+      const isFirst = waiting.size === 0 || standingOf(attempt).rank < 0;
       const left = waiting.add(job);
       if (left) settle(left, tooMany);
       // Behind others it waits to be looked at with them: whoever comes last must not be who goes first.
@@ -149,15 +151,15 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 
   return {
     verify(attempt, signal) {
-      const blocked = signal.aborted ? tooMany : blockOf(attempt);
-      if (blocked) return Promise.resolve(blocked);
+      const standing = standingOf(attempt);
+      const blocked = signal.aborted ? tooMany : blockOf(standing);
+      if (blocked) return blocked;
       // Who failed before, while strangers fail too much, would only wait for others to go first.
       // An address waits for its turn with one password: who comes with several then is guessing.
-      const isHopeless = rankOf(attempt) > 0 || waiting.hasOther(attempt);
-      if (isHopeless && throttle.isSpent(attempt.user, attempt.client)) return Promise.resolve(tooMany);
+      if (standing.isSpent && (standing.rank > 0 || waiting.hasOther(attempt))) return tooMany;
       const key = keyOf(attempt);
       const recalled = recall(attempt, key);
-      if (recalled) return Promise.resolve(recalled);
+      if (recalled) return recalled;
       return new Promise((resolve, reject) => {
         const onAbort = () => {
           leave();

@@ -35,7 +35,7 @@ function setUp(options: { size?: number; maxWaiting?: number } = {}) {
     tasks,
     pass: (ms: number) => (now += ms),
     isClosed: () => isClosed,
-    verify: (asked: Attempt, signal = alive) => verifier.verify(asked, signal),
+    verify: async (asked: Attempt, signal = alive) => verifier.verify(asked, signal),
     /** Ends the verification that began first, and lets what follows from it happen. */
     finish: async (): Promise<void> => {
       tasks.shift()!.finish();
@@ -70,7 +70,7 @@ describe('credentials', () => {
     const answer = verify(attempt('ann', 'ann'));
     tasks[0]!.fail(new Error('thread died'));
     await expect(answer).rejects.toThrow('thread died');
-    expect(throttle.rankOf('ann', '10.0.0.1')).toBe(0);
+    expect(throttle.standingOf('ann', '10.0.0.1').rank).toBe(0);
   });
 });
 
@@ -153,7 +153,7 @@ describe('many at once', () => {
     await finish();
     expect(new Set(await Promise.all(answers.map(outcomeOf)))).toEqual(new Set(['wrong']));
     expect(hashed).toHaveLength(1);
-    expect(throttle.rankOf('ann', '10.0.0.1')).toBe(1);
+    expect(throttle.standingOf('ann', '10.0.0.1').rank).toBe(1);
   });
 
   it('with the same credentials from many addresses are verified once if they are right', async () => {

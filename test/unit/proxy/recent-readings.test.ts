@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import { parseAddress } from '../../../src/address/ip.ts';
-import { createAddressReader } from '../../../src/proxy/recent-addresses.ts';
+import { rememberReadings } from '../../../src/proxy/recent-readings.ts';
+
+const createAddressReader = () => rememberReadings(parseAddress, (address) => address !== null);
 
 it('reads every address as if it were the first, however many came before', () => {
   const read = createAddressReader();
