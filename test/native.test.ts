@@ -87,6 +87,14 @@ describe('the program under plain Node', () => {
   });
 });
 
+/** What Node is told before the program, the same wherever it is started. */
+const nodeFlags = ['--disable-warning=DEP0060', '--disable-sigusr1', '--max-semi-space-size=8'];
+
+it.each(['deploy/systemd/lockdown-proxy.service', 'deploy/deb/command'])('%s gives Node the same flags', (file) => {
+  const flags = /bin\/node"? (.*?) \S*src\/main\.ts/.exec(readFileSync(join(root, file), 'utf8'))?.[1];
+  expect(flags?.split(' ')).toEqual(nodeFlags);
+});
+
 describe.each(waysToStart)('the command, $name', ({ flags }) => {
   it('runs main.ts on the pinned Node with its flags and passes arguments on', () => {
     using folder = createProject(true);
@@ -94,7 +102,7 @@ describe.each(waysToStart)('the command, $name', ({ flags }) => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(JSON.parse(stdout)).toEqual({
       version: `v${lock.packages[`node_modules/${runtime}`]?.version}`,
-      flags: ['--disable-warning=DEP0060', '--disable-sigusr1'],
+      flags: nodeFlags,
       rest: ['serve', '--config', 'a b'],
     });
   });

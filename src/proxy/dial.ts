@@ -4,6 +4,7 @@ import type { Address } from '../address/ip.ts';
 import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import type { StopSignal } from '../state/stop-signal.ts';
+import { ignore } from './respond.ts';
 
 /** Pause before the next address is tried beside the ones already under way (RFC 8305 section 5), in milliseconds. */
 const attemptDelayMs = 250;
@@ -20,7 +21,7 @@ export interface Dialled<T extends Dialable> {
 
 /**
  * Dials the addresses in turn, both families alternating, until one answers. The socket comes back paused, with
- * half-open ends allowed.
+ * half-open ends allowed; its errors go unheard until somebody listens.
  * @throws ProxyError `connect_timeout` after `budgetMs`, `connect_refused` when every address refused, else `connect_failed`.
  */
 export function dial<T extends Dialable>(
@@ -78,16 +79,20 @@ class Race<T extends Dialable> {
     const socket = net.connect({ host: judged.address.text, port: this.#port, allowHalfOpen: true, noDelay: true });
     this.#attempts.push(socket);
     socket.pause();
-    socket.on('error', (error: NodeJS.ErrnoException) => {
+    const onError = (error: NodeJS.ErrnoException) => {
       if (!this.#forget(socket)) return;
       this.#failures.push(error);
       this.#next();
-    });
-    socket.on('connect', () => {
+    };
+    const onConnect = () => {
       if (!this.#forget(socket)) return;
       this.#end();
+      // What listens goes: it would be kept for as long as the tunnel lasts.
+      socket.off('connect', onConnect).off('error', onError).on('error', ignore);
       this.#outcome.resolve({ socket, judged });
-    });
+    };
+    socket.on('error', onError);
+    socket.on('connect', onConnect);
     if (this.#waiting.length > 0) this.#stagger = setTimeout(this.#next, attemptDelayMs).unref();
   }
 

@@ -76,7 +76,6 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
     };
     signal.addEventListener('abort', onAbort, { once: true });
     const stall = watchStall(request.socket, destination, snapshot.config.limits, onStall);
-    destination.on('error', () => {});
     if (signal.aborted) return onAbort();
 
     const begin = (incoming: IncomingMessage) => {

@@ -13,10 +13,14 @@ export interface RelayOptions {
   readonly signal: StopSignal;
   /** Counted as the bytes move, so that a live tunnel can be looked at. */
   readonly counts: { bytesUp: number; bytesDown: number };
-  /** Bytes the client sent before the relay began; they go first. */
-  readonly early: readonly Buffer[];
   readonly largeReads: LargeReads;
+  /** Told once both sockets are closed, by which side or what it ended first. */
+  readonly onEnd: (endedBy: EndedBy) => void;
 }
+
+/** A socket of a tunnel knows its side: listeners of its own for each would take a kilobyte a tunnel. */
+const sideOf = Symbol('side');
+type TunnelSocket = Socket & { [sideOf]?: Side | null };
 
 /** How often a side that is held back is looked at, in milliseconds. */
 const heldCheckMs = 500;
@@ -26,9 +30,14 @@ const heldCheckMs = 500;
  */
 const keepAliveProbeMs = 60_000;
 
-/** Relays until both sockets are closed; says which side, or what, ended it first. Never throws. */
-export function relay(clientSocket: Socket, destinationSocket: Socket, options: RelayOptions): Promise<EndedBy> {
-  return new Promise((resolve) => new Relay(clientSocket, destinationSocket, options, resolve).start());
+/** Relays until both sockets are closed. `early` is what the client sent before; it goes first. Never throws. */
+export function relay(
+  clientSocket: Socket,
+  destinationSocket: Socket,
+  early: readonly Buffer[],
+  options: RelayOptions,
+): void {
+  new Relay(clientSocket, destinationSocket, options).start(early);
 }
 
 /** What both directions share: the clock, and how it ends. */
@@ -42,26 +51,19 @@ class Relay {
   isHalfClosed = false;
   #openSockets = 2;
   #timer: NodeJS.Timeout | undefined;
-  readonly #resolve: (endedBy: EndedBy) => void;
 
-  constructor(
-    clientSocket: Socket,
-    destinationSocket: Socket,
-    options: RelayOptions,
-    resolve: (endedBy: EndedBy) => void,
-  ) {
+  constructor(clientSocket: Socket, destinationSocket: Socket, options: RelayOptions) {
     this.options = options;
     this.client = new Side(this, 'client', clientSocket);
     this.destination = new Side(this, 'destination', destinationSocket);
-    this.#resolve = resolve;
   }
 
-  start(): void {
+  start(early: readonly Buffer[]): void {
     const { client, destination, options } = this;
     client.listen();
     destination.listen();
     this.#armTimer(options.idleMs);
-    for (const bytes of options.early) {
+    for (const bytes of early) {
       options.counts.bytesUp += bytes.length;
       destination.socket.write(bytes);
     }
@@ -83,7 +85,7 @@ class Relay {
     if (--this.#openSockets > 0) return;
     clearTimeout(this.#timer);
     this.options.signal.removeEventListener('abort', this.#onAbort);
-    this.#resolve(this.endedBy ?? name);
+    this.options.onEnd(this.endedBy ?? name);
   }
 
   #finish(reason: EndedBy): void {
@@ -97,17 +99,17 @@ class Relay {
   /** One timer a tunnel, armed again for the rest of its time: a byte costs a clock reading, never a timer. */
   #armTimer(leftMs: number): void {
     const longestMs = Math.min(this.options.halfCloseMs, keepAliveProbeMs);
-    this.#timer = setTimeout(this.#checkIdle, Math.min(leftMs, longestMs)).unref();
+    this.#timer = setTimeout(Relay.#checkIdle, Math.min(leftMs, longestMs), this).unref();
   }
 
-  readonly #checkIdle = (): void => {
+  static #checkIdle(this: void, relay: Relay): void {
     // Probes cost four system calls a socket to ask for, so only a tunnel that has lived for a while gets them.
-    for (const { socket } of [this.client, this.destination]) socket.setKeepAlive(true, keepAliveProbeMs);
-    const allowed = this.isHalfClosed ? this.options.halfCloseMs : this.options.idleMs;
-    const left = this.lastMove + allowed - performance.now();
-    if (left <= 0) this.#finish('idle');
-    else this.#armTimer(left);
-  };
+    for (const { socket } of [relay.client, relay.destination]) socket.setKeepAlive(true, keepAliveProbeMs);
+    const allowed = relay.isHalfClosed ? relay.options.halfCloseMs : relay.options.idleMs;
+    const left = relay.lastMove + allowed - performance.now();
+    if (left <= 0) relay.#finish('idle');
+    else relay.#armTimer(left);
+  }
 }
 
 /** What is read from one side and written to the other. */
@@ -117,6 +119,8 @@ class Side {
   socket: Socket;
   readonly #relay: Relay;
   #heldTimer: NodeJS.Timeout | null = null;
+  /** Made with the first lent bytes. */
+  #written: (() => void) | null = null;
 
   constructor(whole: Relay, name: Side['name'], socket: Socket) {
     this.#relay = whole;
@@ -129,21 +133,22 @@ class Side {
   }
 
   listen(): void {
-    this.socket.on('data', this.#onData);
+    this.socket.on('data', onData);
     this.#listenToEnds(this.socket);
   }
 
-  #listenToEnds(socket: Socket): void {
-    socket.on('drain', this.#onDrain);
-    socket.on('end', this.#onEnd);
-    socket.on('error', this.#onError);
-    socket.on('close', this.#onClose);
+  #listenToEnds(socket: TunnelSocket): void {
+    socket[sideOf] = this;
+    socket.on('drain', onDrain);
+    socket.on('end', onEnd);
+    socket.on('error', onError);
+    socket.on('close', onClose);
   }
 
-  readonly #onData = (bytes: Buffer): void => {
+  noteData(bytes: Buffer): void {
     this.#onBytes(bytes, false);
-    if (this.#relay.options.largeReads.isFull(bytes)) process.nextTick(this.#enlarge);
-  };
+    if (this.#relay.options.largeReads.isFull(bytes)) process.nextTick(Side.#enlarge, this);
+  }
 
   #onBytes(bytes: Buffer, isLent: boolean): void {
     const { counts } = this.#relay.options;
@@ -158,35 +163,37 @@ class Side {
     if (!hasRoom || (isLent && socket.writableLength > 0)) this.#hold();
   }
 
-  readonly #onWritten = (): void => {
-    if (this.#other.socket.writableLength === 0) this.socket.resume();
-  };
+  get #onWritten(): () => void {
+    return (this.#written ??= () => {
+      if (this.#other.socket.writableLength === 0) this.socket.resume();
+    });
+  }
 
   #hold(): void {
     this.socket.pause();
-    this.#heldTimer ??= setTimeout(this.#checkHeld, heldCheckMs);
+    this.#heldTimer ??= setTimeout(Side.#checkHeld, heldCheckMs, this);
   }
 
   /** A socket that is not read tells of no reset, but a write of nothing fails on one. */
-  readonly #checkHeld = (): void => {
-    const { socket } = this;
-    this.#heldTimer = socket.isPaused() && !socket.destroyed ? setTimeout(this.#checkHeld, heldCheckMs) : null;
-    if (this.#heldTimer && socket.writable && socket.writableLength === 0) socket.write('');
-  };
+  static #checkHeld(this: void, side: Side): void {
+    const { socket } = side;
+    side.#heldTimer = socket.isPaused() && !socket.destroyed ? setTimeout(Side.#checkHeld, heldCheckMs, side) : null;
+    if (side.#heldTimer && socket.writable && socket.writableLength === 0) socket.write('');
+  }
 
-  readonly #onDrain = (): void => {
+  noteDrain(): void {
     this.#relay.lastMove = performance.now();
     this.#other.socket.resume();
-  };
+  }
 
-  readonly #onEnd = (): void => {
+  noteEnd(): void {
     this.#relay.endedBy ??= this.name;
     this.#relay.isHalfClosed = true;
     this.#relay.lastMove = performance.now();
     endAfter(this.#other.socket);
-  };
+  }
 
-  readonly #onError = (): void => {
+  noteError(): void {
     this.#relay.endedBy ??= this.name;
     // A reset is passed on as one. But what came before an orderly end is owed to the other side, whole: the reset is
     // then only the answer to what that side said too late.
@@ -194,27 +201,46 @@ class Side {
     if (socket.destroyed || !this.socket.readableEnded) reset(socket);
     else if (socket.writableFinished) lingeringClose(socket);
     else socket.once('finish', () => lingeringClose(socket));
-  };
+  }
 
-  readonly #onClose = (): void => {
+  noteClose(): void {
     if (this.#heldTimer) clearTimeout(this.#heldTimer);
     const { socket } = this.#other;
     if (!socket.writableEnded && !socket.destroyed) socket.destroy();
     this.#relay.noteClosed(this.name);
     if (this.name === 'destination') process.nextTick(letGo, this.socket);
-  };
+  }
 
-  readonly #enlarge = (): void => {
-    const old = this.socket;
-    const taken = this.#relay.options.largeReads.takeOver(old, (bytes, isLent) => this.#onBytes(bytes, isLent));
+  static #enlarge(this: void, side: Side): void {
+    const old = side.socket;
+    const taken = side.#relay.options.largeReads.takeOver(old, (bytes, isLent) => side.#onBytes(bytes, isLent));
     if (!taken) return;
-    old.off('data', this.#onData);
-    old.off('drain', this.#onDrain);
-    old.off('end', this.#onEnd);
-    old.off('error', this.#onError);
-    old.off('close', this.#onClose);
-    this.socket = taken;
-    this.#listenToEnds(taken);
+    old.off('data', onData).off('drain', onDrain).off('end', onEnd).off('error', onError).off('close', onClose);
+    side.socket = taken;
+    side.#listenToEnds(taken);
     if (!old.isPaused()) taken.resume();
-  };
+  }
+}
+
+function onData(this: TunnelSocket, bytes: Buffer): void {
+  this[sideOf]?.noteData(bytes);
+}
+
+function onDrain(this: TunnelSocket): void {
+  this[sideOf]?.noteDrain();
+}
+
+function onEnd(this: TunnelSocket): void {
+  this[sideOf]?.noteEnd();
+}
+
+function onError(this: TunnelSocket): void {
+  this[sideOf]?.noteError();
+}
+
+function onClose(this: TunnelSocket): void {
+  const side = this[sideOf];
+  // A socket that has grown old would keep its whole tunnel until a full collection.
+  this[sideOf] = null;
+  side?.noteClose();
 }

@@ -33,7 +33,7 @@ export interface TunnelDeps extends ReachDeps {
 
 const established = 'HTTP/1.1 200 Connection established\r\n\r\n';
 
-/** Serves one CONNECT from its head to its close. Never throws. */
+/** Serves one CONNECT until its tunnel flows, which then ends by itself. Never throws. */
 export async function serveTunnel(
   request: IncomingMessage,
   socket: Socket,
@@ -56,17 +56,15 @@ export async function serveTunnel(
     held = holdClient(socket, head, maxHelloBytes);
     const question = { ...asked, user: signingIn instanceof Promise ? await signingIn : signingIn };
     destination = await reach(exchange, question, request, deps);
-    destination.socket.on('error', () => {});
     socket.write(established);
     isEstablished = true;
     record.status = 200;
     const isOpen = await admitServerName(exchange, question, destination, held, deps);
-    const endedBy = isOpen ? await carry(exchange, question, socket, destination, held, deps.largeReads) : 'client';
-    if (!isOpen) {
-      socket.destroy();
-      destination.socket.destroy();
-    }
-    exchange.close(endedBy);
+    // Nothing here waits for its end: a tunnel may last for days, and the request would be kept as long.
+    if (isOpen) return carry(exchange, question, socket, destination, held, deps.largeReads);
+    socket.destroy();
+    destination.socket.destroy();
+    exchange.close('client');
   } catch (error) {
     destination?.socket.destroy();
     held?.release();
@@ -115,7 +113,7 @@ function carry(
   destination: Destination,
   held: HeldClient,
   largeReads: LargeReads,
-) {
+): void {
   const { limits } = exchange.snapshot.config;
   const { judged } = destination;
   const isLookedAt = wantsServerName(exchange.snapshot.policy, judged);
@@ -125,13 +123,13 @@ function carry(
     dialled: judged,
     serverName: isLookedAt ? exchange.record.tlsServerName : undefined,
   });
-  return relay(socket, destination.socket, {
+  relay(socket, destination.socket, early, {
     idleMs: limits.idleMs,
     halfCloseMs: limits.halfCloseMs,
     signal: exchange.signal,
     counts: exchange.record,
-    early,
     largeReads,
+    onEnd: (endedBy) => exchange.close(endedBy),
   });
 }
 

@@ -59,13 +59,15 @@ async function layRelay(isLarge: boolean, early: readonly Buffer[]) {
   const [[client, clientSide], [destination, destinationSide]] = await Promise.all([socketPair(), socketPair()]);
   for (const socket of [client, destination, clientSide, destinationSide]) socket.on('error', () => {});
   const counts = { bytesUp: 0, bytesDown: 0 };
-  const done = relay(clientSide, destinationSide, {
-    idleMs: 60_000,
-    halfCloseMs: 60_000,
-    signal: new AbortController().signal,
-    counts,
-    early,
-    largeReads: createLargeReads(isLarge),
+  const done = new Promise<string>((onEnd) => {
+    relay(clientSide, destinationSide, early, {
+      idleMs: 60_000,
+      halfCloseMs: 60_000,
+      signal: new AbortController().signal,
+      counts,
+      largeReads: createLargeReads(isLarge),
+      onEnd,
+    });
   });
   return { client, destination, counts, done };
 }
