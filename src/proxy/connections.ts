@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import process from 'node:process';
 import type { Address } from '../address/ip.ts';
 import type { Config } from '../config/config.ts';
+import { OpenList } from './open-list.ts';
 import { letGo } from './respond.ts';
 
 /** What is known of a connection between its requests. */
@@ -51,20 +52,24 @@ export interface Connections {
   /** From now on the connection is known by the socket that speaks TLS over it; it lives as long as the accepted one. */
   rename(socket: Socket, secured: Socket): void;
   get(socket: Socket): Connection | undefined;
-  [Symbol.iterator](): Iterator<[Socket, Connection]>;
+  [Symbol.iterator](): Iterator<Connection>;
   readonly size: number;
 }
 
+/** A socket knows its connection. */
+const connectionOf = Symbol('connection');
+type ClientSocket = Socket & { [connectionOf]?: Connection | undefined };
+
 /** `onEnd` is told of the client of each connection that has ended. */
 export function createConnections(onEnd: (client: string) => void): Connections {
-  const open = new Map<Socket, Connection>();
+  const open = new OpenList<Connection>();
   const perClient = new Map<string, number>();
   return {
     limitFor(client, limits) {
       if (open.size >= limits.connections) return 'connections';
       return (perClient.get(client) ?? 0) >= limits.connectionsPerClient ? 'connectionsPerClient' : null;
     },
-    add(socket, client) {
+    add(socket: ClientSocket, client) {
       const connection: Connection = {
         client,
         user: null,
@@ -79,10 +84,13 @@ export function createConnections(onEnd: (client: string) => void): Connections 
         isOvertaken: false,
         isTaken: false,
       };
-      open.set(socket, connection);
+      const entry = open.add(connection);
+      socket[connectionOf] = connection;
       perClient.set(client.text, (perClient.get(client.text) ?? 0) + 1);
       socket.on('close', () => {
-        open.delete(connection.socket);
+        open.remove(entry);
+        forget(socket);
+        forget(connection.socket);
         const left = (perClient.get(client.text) ?? 1) - 1;
         if (left > 0) perClient.set(client.text, left);
         else perClient.delete(client.text);
@@ -91,17 +99,21 @@ export function createConnections(onEnd: (client: string) => void): Connections 
       });
       return connection;
     },
-    rename(socket, secured) {
-      const connection = open.get(socket);
+    rename(socket: ClientSocket, secured: ClientSocket) {
+      const connection = socket[connectionOf];
       if (!connection) return;
-      open.delete(socket);
-      open.set(secured, connection);
+      forget(socket);
+      secured[connectionOf] = connection;
       connection.socket = secured;
     },
-    get: (socket) => open.get(socket),
+    get: (socket: ClientSocket) => socket[connectionOf],
     [Symbol.iterator]: () => open[Symbol.iterator](),
     get size() {
       return open.size;
     },
   };
+}
+
+function forget(socket: ClientSocket): void {
+  socket[connectionOf] = undefined;
 }

@@ -10,6 +10,8 @@ import type { Kind } from '../policy/rule.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 import { Stop } from '../state/stop-signal.ts';
 import type { StopSignal } from '../state/stop-signal.ts';
+import type { Entry } from './open-list.ts';
+import { OpenList } from './open-list.ts';
 
 export type Verdict = 'allow' | 'deny' | 'challenge' | 'would_deny' | 'error';
 export type EndedBy = 'client' | 'destination' | 'idle' | 'drain' | 'reload' | 'operator' | 'error';
@@ -89,7 +91,7 @@ export interface ExchangeRegistry {
 }
 
 export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
-  const openExchanges = new Set<Exchange>();
+  const openExchanges = new OpenList<Exchange>();
   const waiting: (() => void)[] = [];
   const prefix = `${Math.floor(Math.random() * 36 ** 5)
     .toString(36)
@@ -105,9 +107,7 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
   function open(kind: ExchangeRecord['kind'], socket: Socket, client: Address, snapshot: Snapshot): Exchange {
     const id = `${prefix}${(count++).toString(36)}`;
     const record = newRecord(id, kind, client, socket.remotePort ?? 0, snapshot.configHash);
-    const exchange = new OpenExchange(registry, record, socket, client, snapshot);
-    openExchanges.add(exchange);
-    return exchange;
+    return new OpenExchange(registry, record, socket, client, snapshot);
   }
 
   return {
@@ -125,7 +125,7 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
 
 /** What exchanges share. */
 interface Registry extends ExchangeDeps {
-  readonly openExchanges: Set<Exchange>;
+  readonly openExchanges: OpenList<Exchange>;
   readonly onNoneLeft: () => void;
 }
 
@@ -136,6 +136,7 @@ class OpenExchange implements Exchange {
   readonly signal = new Stop();
   admitted: AdmittedTunnel | null = null;
   readonly #registry: Registry;
+  readonly #entry: Entry<Exchange>;
   readonly #started = performance.now();
   readonly #onGone = () => this.abort('client');
   /** The client's, while its errors and its end are the exchange's. */
@@ -145,6 +146,7 @@ class OpenExchange implements Exchange {
 
   constructor(registry: Registry, record: ExchangeRecord, socket: Socket, client: Address, snapshot: Snapshot) {
     this.#registry = registry;
+    this.#entry = registry.openExchanges.add(this);
     this.record = record;
     this.#socket = socket;
     this.client = client;
@@ -177,7 +179,7 @@ class OpenExchange implements Exchange {
     clearTimeout(this.#openTimer);
     this.#releaseSocket();
     const { openExchanges, onClose, onNoneLeft } = this.#registry;
-    openExchanges.delete(this);
+    openExchanges.remove(this.#entry);
     this.#stampEnd();
     this.record.endedBy = endedBy;
     onClose(this.record);

@@ -259,7 +259,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       for (const server of servers) server.close();
       if (admissions.size > 0) await Promise.all(admissions);
       const fresh: Connection[] = [];
-      for (const [, connection] of connections) {
+      for (const connection of connections) {
         // A head that is still to be written says that no further request will be taken.
         if (connection.answering) connection.answering.shouldKeepAlive = false;
         // A client that connected a moment ago has its request under way; to close now would look like a refusal.
@@ -272,7 +272,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       for (const connection of fresh) closeUnlessBusy(connection);
     },
     destroyConnections() {
-      for (const [socket] of connections) socket.destroy();
+      for (const { socket } of connections) socket.destroy();
     },
     get connectionCount() {
       return connections.size;
