@@ -77,7 +77,7 @@ export function createRepeatSummary(options: RepeatSummaryOptions): RepeatSummar
         if (at - pair.start >= windowMs) sayPair(pair, at);
       } else if (pair !== undefined || pairs.size < maxPairs) {
         pairs.set(key, { client, reason, start: at, count: 0 });
-        log.warn('refused', { ...refusal });
+        log.warn('refused', refusal);
       } else {
         if (others.count === 0) others.start = at;
         others.count += 1;

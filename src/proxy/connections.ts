@@ -89,7 +89,6 @@ export function createConnections(onEnd: (client: string) => void): Connections 
       perClient.set(client.text, (perClient.get(client.text) ?? 0) + 1);
       socket.on('close', () => {
         open.remove(entry);
-        forget(socket);
         forget(connection.socket);
         const left = (perClient.get(client.text) ?? 1) - 1;
         if (left > 0) perClient.set(client.text, left);

@@ -212,10 +212,11 @@ class Side {
   }
 
   static #enlarge(this: void, side: Side): void {
-    const old = side.socket;
+    const old: TunnelSocket = side.socket;
     const taken = side.#relay.options.largeReads.takeOver(old, (bytes, isLent) => side.#onBytes(bytes, isLent));
     if (!taken) return;
     old.off('data', onData).off('drain', onDrain).off('end', onEnd).off('error', onError).off('close', onClose);
+    old[sideOf] = null;
     side.socket = taken;
     side.#listenToEnds(taken);
     if (!old.isPaused()) taken.resume();

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { ProxyError } from '../errors.ts';
 import type { StopSignal } from '../state/stop-signal.ts';
+import { ignore } from './respond.ts';
 
 /** How long the steps to a destination may take together, and what ends them early. */
 export interface Budget {
@@ -53,7 +54,7 @@ export function waitOnSocket<T>(socket: Socket, budget: Budget, { whom, begin }:
       leftMs(budget),
     );
     // Whoever waits next listens for itself; what happens in between must not end the process.
-    socket.on('error', () => {});
+    socket.on('error', ignore);
     socket.on('error', onError);
     socket.on('close', onClose);
     signal.addEventListener('abort', onAbort, { once: true });

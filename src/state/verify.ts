@@ -130,13 +130,13 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   }
 
   /** Lets somebody wait for an attempt: the same credentials from one address are verified once. */
-  function join(attempt: Attempt, key: string, waiter: Waiter): () => void {
+  function join(attempt: Attempt, key: string, rank: number, waiter: Waiter): () => void {
     const id = `${attempt.client} ${key}`;
     const known = running.get(id) ?? waiting.get(id);
     const job = known ?? { id, attempt, key, since: now(), waiters: new Set() };
     job.waiters.add(waiter);
     if (!known) {
-      const isFirst = waiting.size === 0 || standingOf(attempt).rank < 0;
+      const isFirst = waiting.size === 0 || rank < 0;
       const left = waiting.add(job);
       if (left) settle(left, tooMany);
       // Behind others it waits to be looked at with them: whoever comes last must not be who goes first.
@@ -166,7 +166,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
           reject(signal.reason);
         };
         signal.addEventListener('abort', onAbort, { once: true });
-        const leave = join(attempt, key, {
+        const leave = join(attempt, key, standing.rank, {
           resolve(verification) {
             signal.removeEventListener('abort', onAbort);
             resolve(verification);

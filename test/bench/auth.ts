@@ -29,6 +29,8 @@ const rounds = 15;
 const roundMs = 1000;
 /** So long guesses come before anything is measured: first they use up what a user's strangers may get wrong at once. */
 const leadMs = 1000;
+/** From the lead to a moment after the round, so that no part of a round is without guesses. */
+const guessMs = leadMs + roundMs + 250;
 /** Where they stand, so that a worse figure is seen as such. */
 const bounds = { delayMs: 20, slowdownPercent: 10 };
 
@@ -147,13 +149,7 @@ for (const [kind, bytesPerSecond] of Object.entries(kinds)) {
       const guessing =
         way === 'alone'
           ? null
-          : guesser.ask({
-              type: 'guess',
-              port: target,
-              perSecond: guessesPerSecond,
-              ms: leadMs + roundMs + 250,
-              user: 'user0',
-            });
+          : guesser.ask({ type: 'guess', port: target, perSecond: guessesPerSecond, ms: guessMs, user: 'user0' });
       await pause(leadMs);
       const { count } = await tunnel.ask({
         type: 'carry',
@@ -170,7 +166,7 @@ for (const [kind, bytesPerSecond] of Object.entries(kinds)) {
   }
   const ratio = (a: (typeof ways)[number], b: (typeof ways)[number]) =>
     median(rates[a].map((rate, at) => rate / (rates[b][at] ?? Number.NaN)));
-  const perSecond = guesses / rounds / ((leadMs + roundMs + 250) / 1000);
+  const perSecond = guesses / rounds / (guessMs / 1000);
   say(`an authenticated tunnel ${kind}, ${Math.round(perSecond)} wrong guesses a second answered:`);
   for (const way of ways) say(`  ${way.padEnd(14)} ${(median(rates[way]) / 1e6).toFixed(0)} MB/s`);
   say(`  under guesses : alone  ${ratio('under guesses', 'alone').toFixed(3)}`);
