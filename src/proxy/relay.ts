@@ -164,9 +164,11 @@ class Side {
   }
 
   get #onWritten(): () => void {
-    return (this.#written ??= () => {
-      if (this.#other.socket.writableLength === 0) this.socket.resume();
-    });
+    return (this.#written ??= this.#resumeWhenWritten.bind(this));
+  }
+
+  #resumeWhenWritten(): void {
+    if (this.#other.socket.writableLength === 0) this.socket.resume();
   }
 
   #hold(): void {
