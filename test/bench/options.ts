@@ -80,7 +80,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
     amounts: {
       tunnels: 4,
       bytes: times(200e6),
-      connections: times(2000),
+      connections: times(10_000),
       connects: times(500),
       roundTrips: times(4000),
       requests: times(3000),
