@@ -90,7 +90,8 @@ describe('the honest changes between publications pass the guards', () => {
       [expect.stringMatching(/^tags without prefixes, .*: AzureBackup.USGovIowa, .*, Storage.USGovIowa$/)],
     ],
   ] as const;
-  test.for(pairs.filter((pair) => files.includes(pair[0])))('%s to %s', ([old, next, cloud, warnings]) => {
+  test.for(pairs)('%s to %s', ([old, next, cloud, warnings], { skip }) => {
+    if (!files.includes(old)) skip(absence);
     const options = { wantedTags: backupTags, cloud, maxShrinkPercent: 40, force: false };
     const [before, after] = [old, next].map((file) => read(readPublished('service-tags', file)));
     expect(guardRanges(after!, before!, options)).toEqual({ ok: true, document: after, warnings });
