@@ -80,7 +80,7 @@ function asText(
 ): string {
   const count = (severity: Fault['severity']) =>
     plural(findings.filter((finding) => finding.severity === severity).length, severity);
-  const open = rulesOpenToAnyTenant(inspected.rules).map((rule) => `${rule.text} (${rule.file}:${rule.line})`);
+  const open = rulesOpenToAnyTenant(inspected.rules).map((rule) => `${rule.text} (${rule.place})`);
   const { rules, lists, hash } = inspected;
   return [
     ...findings.map(formatFault),

@@ -251,7 +251,7 @@ function refused(asked: Asked, refusal: Refusal, remedy: { advice: string; rule?
 }
 
 function placeOf(rule: Rule | null): Pick<Explanation, 'rule' | 'ruleText'> {
-  return { rule: rule ? `${rule.file}:${rule.line}` : null, ruleText: rule?.text ?? null };
+  return { rule: rule?.place ?? null, ruleText: rule?.text ?? null };
 }
 
 function describe(entry: JudgedAddress, policy: Policy): ExplainedAddress {

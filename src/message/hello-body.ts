@@ -81,24 +81,28 @@ export function parseHelloBody(bytes: Uint8Array): HelloBody | null {
   const extensions = block !== null && cursor.isAtEnd ? parseExtensions(bytes, block) : null;
   if (extensions === null) return null;
 
-  const ech = extensions.has(echExtension);
-  const names = extensions.get(serverNameExtension);
-  if (names === undefined) return { serverName: null, ech };
+  const { names, ech } = extensions;
+  if (names === null) return { serverName: null, ech };
   const serverName = parseServerName(bytes, names);
   return serverName === null ? null : { serverName, ech };
 }
 
-/** Extensions by type; null also if a type comes twice (RFC 8446 section 4.2), for readers differ on which one counts. */
-function parseExtensions(bytes: Uint8Array, block: Span): ReadonlyMap<number, Span> | null {
+/**
+ * The extensions that matter here. Null also if a type comes twice (RFC 8446 section 4.2), for readers differ on which
+ * one counts.
+ */
+function parseExtensions(bytes: Uint8Array, block: Span): { names: Span | null; ech: boolean } | null {
   const cursor = new Cursor(bytes, block);
-  const extensions = new Map<number, Span>();
+  const types = new Set<number>();
+  let names: Span | null = null;
   while (!cursor.isAtEnd) {
     const type = cursor.number(2);
     const data = cursor.vector(2, 0);
-    if (type === null || data === null || extensions.has(type)) return null;
-    extensions.set(type, data);
+    if (type === null || data === null || types.has(type)) return null;
+    types.add(type);
+    if (type === serverNameExtension) names = data;
   }
-  return extensions;
+  return { names, ech: types.has(echExtension) };
 }
 
 /** The one host name of a server name list (RFC 6066 section 3); other name types have no known form. */
@@ -111,7 +115,7 @@ function parseServerName(bytes: Uint8Array, data: Span): string | null {
   const name = entry.vector(2, 1);
   if (type !== hostNameType || name === null || !entry.isAtEnd) return null;
   if (lengthOf(name) > maxNameBytes) return null;
-  const text = String.fromCharCode(...bytes.subarray(name.start, name.end));
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + name.start, lengthOf(name)).toString('latin1');
   // Literal addresses do not belong here; some clients send IPv4 all the same, which can be judged. Brackets cannot.
   const host = parseHost(text);
   return host.ok && !text.startsWith('[') ? host.value.host : null;

@@ -32,6 +32,8 @@ export interface AbsoluteForm {
 
 const name = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
 const number = /^(?:\d+|0x[\da-f]*)$/;
+/** How nearly every name is written: lower case, no trailing dot, and a last label that no resolver takes for a number. */
+const usualName = /^(?:[a-z0-9_-]{1,63}\.)*[a-z_][a-z0-9_-]{0,62}$/;
 
 function fail(message: string): { readonly ok: false; readonly message: string } {
   return { ok: false, message };
@@ -42,6 +44,7 @@ function fail(message: string): { readonly ok: false; readonly message: string }
  * dot is dropped. A name that ends in a number is an IPv4 address to resolvers, so it must be a proper one.
  */
 export function parseHost(text: string): Result<{ host: string; address: Address | null }> {
+  if (text.length <= 253 && usualName.test(text)) return { ok: true, value: { host: text, address: null } };
   if (text.startsWith('[')) {
     const inner = text.endsWith(']') ? text.slice(1, -1) : '';
     const address = inner.includes(':') ? parseAddress(inner) : null;

@@ -46,6 +46,7 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
   const target = destination === '-' ? 1 : destination;
   const sink = options.sink ?? createLineSink({ destination: target, maxQueuedBytes, onDrop, onError });
   const refusals = createRefusalLimit();
+  const accessFields = createAccessFields();
   /** Exchanges that ended shortly after another one get their lines together: in a row each costs half. */
   const ended: ExchangeRecord[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -66,7 +67,7 @@ export function createAccessLog(options: AccessLogOptions): AccessLog {
 
   function writeNow(event: AccessEvent, record: ExchangeRecord, suppressed: number): void {
     if (format === 'json') {
-      sink.write(formatPlainLine(accessLevel(record), accessFields(event, record, suppressed)));
+      sink.write(formatPlainLine(accessFields(event, record, suppressed)));
     } else if (event === 'access') {
       // Squid knows no line for an open tunnel; tools that read its log would count the exchange twice.
       sink.write(squidLine(record));
@@ -128,14 +129,17 @@ export function accessLevel(record: Pick<ExchangeRecord, 'verdict' | 'reason' | 
 }
 
 /**
- * The fields of a line in their order, behind `level`. Every key is always there, null where it has no value, so that a
+ * Gives the fields of a line in their order. Every key is always there, null where it has no value, so that a
  * column of a table or a field of an index never comes and goes; `suppressed` alone appears only when it counts: the
  * lines of this client left out before this one.
  */
-export function accessFields(event: AccessEvent, record: ExchangeRecord, suppressed: number): object {
-  return {
-    time: new Date(record.endTime).toISOString(),
-    startTime: new Date(record.startTime).toISOString(),
+export function createAccessFields(): (event: AccessEvent, record: ExchangeRecord, suppressed: number) => object {
+  const startTimeText = rememberTimeText();
+  const endTimeText = rememberTimeText();
+  return (event, record, suppressed) => ({
+    level: accessLevel(record),
+    time: endTimeText(record.endTime),
+    startTime: startTimeText(record.startTime),
     event,
     id: record.id,
     kind: record.kind,
@@ -166,5 +170,16 @@ export function accessFields(event: AccessEvent, record: ExchangeRecord, suppres
     configHash: record.configHash,
     hint: record.hint,
     ...(suppressed > 0 ? { suppressed } : {}),
+  });
+}
+
+/** Gives milliseconds since 1970 as RFC 3339 text in UTC; of lines in a row many end in one millisecond. */
+function rememberTimeText(): (ms: number) => string {
+  let known = Number.NaN;
+  let text = '';
+  return (ms) => {
+    if (ms !== known) text = new Date(ms).toISOString();
+    known = ms;
+    return text;
   };
 }

@@ -133,7 +133,7 @@ const maxNoted = 1000;
 function registerServing(registry: Registry, sources: ServingSources): ServingMetrics['noteExchange'] {
   const registers = [registry];
   const ended = { bytesUp: 0, bytesDown: 0 };
-  const outcomes = new Map<string, { readonly labels: Record<'kind' | 'verdict' | 'reason', string>; count: number }>();
+  const outcomes: { readonly labels: Record<'kind' | 'verdict' | 'reason', string>; count: number }[] = [];
   const exchanges = new Counter({
     name: `${prefix}exchanges_total`,
     help: 'Exchanges that ended, by what became of them; in report mode the reason is what would have refused',
@@ -141,7 +141,7 @@ function registerServing(registry: Registry, sources: ServingSources): ServingMe
     registers: [],
     collect() {
       this.reset();
-      for (const { labels, count } of outcomes.values()) this.inc(labels, count);
+      for (const { labels, count } of outcomes) this.inc(labels, count);
     },
   });
   registry.registerMetric<string>(exchanges);
@@ -205,10 +205,12 @@ function registerServing(registry: Registry, sources: ServingSources): ServingMe
   return (record) => {
     const { kind, verdict, authFailure, connectMs, dnsMs } = record;
     const reason = record.reason ?? record.wouldDeny ?? 'none';
-    const key = `${kind} ${verdict} ${reason}`;
-    const outcome = outcomes.get(key);
+    // They are few, and a key made of three texts would have to be hashed for each exchange.
+    const outcome = outcomes.find(
+      ({ labels }) => labels.kind === kind && labels.verdict === verdict && labels.reason === reason,
+    );
     if (outcome) outcome.count += 1;
-    else outcomes.set(key, { labels: { kind, verdict, reason }, count: 1 });
+    else outcomes.push({ labels: { kind, verdict, reason }, count: 1 });
     if (authFailure !== null) failed[authFailure] += 1;
     noteConnect(connectMs);
     noteDns(dnsMs);

@@ -150,7 +150,8 @@ function readLine(
   if (changes.size > 0) report('note', line, target.column, `read as \`${text}\` (${[...changes].join(', ')})`);
   if (warning !== null) report('warning', line, target.column, warning);
   const { within, from, users, tlsOff } = clauses;
-  return { deny, pattern, scope, path, within, from, users, tlsOff, file: options.file, line, text };
+  const { file } = options;
+  return { deny, pattern, scope, path, within, from, users, tlsOff, file, line, place: `${file}:${line}`, text };
 }
 
 /** What makes two lines the same rule: everything they do, however they are spelled. */

@@ -60,7 +60,7 @@ export function warnOfRules(rules: readonly Rule[], privateDestinations: readonl
     const isFirst = cover !== null && rule.deny && isPlain(rule) && covers(rule, cover) && index < rules.indexOf(cover);
     if (cover === null || isFirst) continue;
     const done = rule.deny ? 'adds nothing' : 'can never match';
-    warnings.push({ rule, message: `this rule ${done}: \`${cover.text}\` (${cover.file}:${cover.line}) covers it` });
+    warnings.push({ rule, message: `this rule ${done}: \`${cover.text}\` (${cover.place}) covers it` });
   }
   for (const rule of allows) {
     if (isUnliftedPrivate(rule, privateDestinations)) {

@@ -102,7 +102,7 @@ function forClientAlone({ client }: Question, advice: string): string {
 }
 
 function denyAdvice(rule: Rule | null): string {
-  const which = rule ? `take away or narrow "${rule.text}" at ${rule.file}:${rule.line}` : 'take it away or narrow it';
+  const which = rule ? `take away or narrow "${rule.text}" at ${rule.place}` : 'take it away or narrow it';
   return `a deny always wins: ${which}`;
 }
 

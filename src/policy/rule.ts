@@ -48,6 +48,8 @@ export interface Rule {
   /** Where the rule stands: the file as configured, and its line from 1. */
   readonly file: string;
   readonly line: number;
+  /** `file:line`. */
+  readonly place: string;
   /** The rule in normal form, without its comment. */
   readonly text: string;
 }

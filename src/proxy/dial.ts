@@ -4,6 +4,8 @@ import type { Address } from '../address/ip.ts';
 import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import type { StopSignal } from '../state/stop-signal.ts';
+import type { Deadline, Waiting } from './deadlines.ts';
+import { Deadlines } from './deadlines.ts';
 import { ignore } from './respond.ts';
 
 /** Pause before the next address is tried beside the ones already under way (RFC 8305 section 5), in milliseconds. */
@@ -29,33 +31,37 @@ export function dial<T extends Dialable>(
   port: number,
   budgetMs: number,
   signal: StopSignal,
+  deadlines = new Deadlines(),
 ): Promise<Dialled<T>> {
-  return new Race(addresses, port, signal).run(budgetMs);
+  return new Race(addresses, port, signal).run(budgetMs, deadlines);
 }
 
-class Race<T extends Dialable> {
+class Race<T extends Dialable> implements Waiting {
   readonly #addresses: readonly T[];
   readonly #port: number;
   readonly #signal: StopSignal;
   readonly #outcome = Promise.withResolvers<Dialled<T>>();
-  readonly #waiting: T[];
-  readonly #attempts: net.Socket[] = [];
+  readonly #order: readonly T[];
+  /** How many of them were tried. */
+  #tried = 0;
+  /** Those under way. */
+  #attempts: net.Socket[] = [];
   readonly #failures: NodeJS.ErrnoException[] = [];
-  #budget: NodeJS.Timeout | undefined;
+  #budget: Deadline | null = null;
   #stagger: NodeJS.Timeout | undefined;
 
   constructor(addresses: readonly T[], port: number, signal: StopSignal) {
     this.#addresses = addresses;
     this.#port = port;
     this.#signal = signal;
-    this.#waiting = interleave(addresses);
+    this.#order = interleave(addresses);
   }
 
-  run(budgetMs: number): Promise<Dialled<T>> {
+  run(budgetMs: number, deadlines: Deadlines): Promise<Dialled<T>> {
     if (this.#signal.aborted) this.#onAbort();
     else {
       this.#signal.addEventListener('abort', this.#onAbort);
-      this.#budget = setTimeout(this.#onLate, budgetMs).unref();
+      this.#budget = deadlines.set(budgetMs, this);
       this.#next();
     }
     return this.#outcome.promise;
@@ -63,19 +69,20 @@ class Race<T extends Dialable> {
 
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
 
-  readonly #onLate = (): void =>
-    this.#fail(
-      new ProxyError('connect_timeout', { phrase: `Connect timeout: ${places(this.#addresses, this.#port)}` }),
-    );
+  onDeadline(): void {
+    const phrase = `Connect timeout: ${places(this.#addresses, this.#port)}`;
+    this.#fail(new ProxyError('connect_timeout', { phrase }));
+  }
 
   readonly #next = (): void => {
     clearTimeout(this.#stagger);
-    const judged = this.#waiting.shift();
+    const judged = this.#order[this.#tried];
     if (judged) this.#try(judged);
     else if (this.#attempts.length === 0) this.#fail(failure(this.#failures, places(this.#addresses, this.#port)));
   };
 
   #try(judged: T): void {
+    this.#tried++;
     const socket = net.connect({ host: judged.address.text, port: this.#port, allowHalfOpen: true, noDelay: true });
     this.#attempts.push(socket);
     socket.pause();
@@ -93,14 +100,14 @@ class Race<T extends Dialable> {
     };
     socket.on('error', onError);
     socket.on('connect', onConnect);
-    if (this.#waiting.length > 0) this.#stagger = setTimeout(this.#next, attemptDelayMs).unref();
+    if (this.#tried < this.#order.length) this.#stagger = setTimeout(this.#next, attemptDelayMs).unref();
   }
 
   /** False for an attempt that is over. */
   #forget(socket: net.Socket): boolean {
-    const at = this.#attempts.indexOf(socket);
-    if (at >= 0) this.#attempts.splice(at, 1);
-    return at >= 0;
+    const isUnderWay = this.#attempts.includes(socket);
+    if (isUnderWay) this.#attempts = this.#attempts.filter((attempt) => attempt !== socket);
+    return isUnderWay;
   }
 
   #fail(error: unknown): void {
@@ -109,17 +116,19 @@ class Race<T extends Dialable> {
   }
 
   #end(): void {
-    clearTimeout(this.#budget);
+    Deadlines.clear(this.#budget);
     clearTimeout(this.#stagger);
     this.#signal.removeEventListener('abort', this.#onAbort);
-    this.#waiting.length = 0;
-    for (const loser of this.#attempts.splice(0)) loser.destroy();
+    this.#tried = this.#order.length;
+    const losers = this.#attempts;
+    this.#attempts = [];
+    for (const loser of losers) loser.destroy();
   }
 }
 
 /** IPv4 first, since a virtual network always has it, then the families in turn. */
-function interleave<T extends Dialable>(addresses: readonly T[]): T[] {
-  if (addresses.length < 2) return [...addresses];
+function interleave<T extends Dialable>(addresses: readonly T[]): readonly T[] {
+  if (addresses.length < 2) return addresses;
   const four = addresses.filter((entry) => entry.address.family === 4);
   const six = addresses.filter((entry) => entry.address.family === 6);
   const mixed: T[] = [];

@@ -1,6 +1,6 @@
 /**
  * One exchange: what a client asked and what became of it. Each step fills the record, `close` hands it over once.
- * The exchange owns the client socket's errors from the tick in which it opens.
+ * The exchange looks after the client socket's end from the tick in which it opens.
  */
 import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
@@ -10,6 +10,8 @@ import type { Kind } from '../policy/rule.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 import { Stop } from '../state/stop-signal.ts';
 import type { StopSignal } from '../state/stop-signal.ts';
+import type { Deadline, Waiting } from './deadlines.ts';
+import { Deadlines } from './deadlines.ts';
 import type { Entry } from './open-list.ts';
 import { OpenList } from './open-list.ts';
 
@@ -58,13 +60,15 @@ export interface Exchange {
   readonly snapshot: Snapshot;
   /** Fires when the exchange has to stop; its reason is what was given to `abort`. */
   readonly signal: StopSignal;
+  /** Where the steps of an exchange set theirs. */
+  readonly deadlines: Deadlines;
   /** Stops whatever the exchange waits for: somebody ended it, or an error that is still to be answered. */
   abort(cause: EndedBy | ProxyError): void;
   /** What it was let in for, from the moment it flows, so that other rules can judge it again; null before. */
   readonly admitted: AdmittedTunnel | null;
   /** A request of plain http is on its way to its destination. */
   admit(admitted: AdmittedTunnel): void;
-  /** The tunnel flows: from here on the relay looks after the client socket's errors and end. */
+  /** The tunnel flows: from here on the relay looks after the client socket. */
   startTunnel(tunnel: AdmittedTunnel): void;
   /** Ends the exchange; calls after the first do nothing. */
   close(endedBy: EndedBy | null): void;
@@ -100,6 +104,7 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
 
   const registry: Registry = {
     ...deps,
+    deadlines: new Deadlines(),
     openExchanges,
     onNoneLeft: () => waiting.splice(0).forEach((resolve) => resolve()),
   };
@@ -125,33 +130,35 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
 
 /** What exchanges share. */
 interface Registry extends ExchangeDeps {
+  readonly deadlines: Deadlines;
   readonly openExchanges: OpenList<Exchange>;
   readonly onNoneLeft: () => void;
 }
 
-class OpenExchange implements Exchange {
+class OpenExchange implements Exchange, Waiting {
   readonly record: ExchangeRecord;
   readonly client: Address;
   readonly snapshot: Snapshot;
+  readonly deadlines: Deadlines;
   readonly signal = new Stop();
   admitted: AdmittedTunnel | null = null;
   readonly #registry: Registry;
   readonly #entry: Entry<Exchange>;
   readonly #started = performance.now();
   readonly #onGone = () => this.abort('client');
-  /** The client's, while its errors and its end are the exchange's. */
+  /** The client's, while its end is the exchange's. */
   #socket: Socket | null;
-  #openTimer: NodeJS.Timeout | undefined;
+  #tunnelOpen: Deadline | null = null;
   #isClosed = false;
 
   constructor(registry: Registry, record: ExchangeRecord, socket: Socket, client: Address, snapshot: Snapshot) {
     this.#registry = registry;
+    this.deadlines = registry.deadlines;
     this.#entry = registry.openExchanges.add(this);
     this.record = record;
     this.#socket = socket;
     this.client = client;
     this.snapshot = snapshot;
-    socket.on('error', this.#onGone);
     socket.on('close', this.#onGone);
   }
 
@@ -166,17 +173,19 @@ class OpenExchange implements Exchange {
 
   startTunnel(tunnel: AdmittedTunnel): void {
     this.#releaseSocket();
-    this.#openTimer = setTimeout(() => {
-      this.#stampEnd();
-      this.#registry.onTunnelOpen(this.record);
-    }, this.snapshot.config.log.tunnelOpenAfterMs).unref();
+    this.#tunnelOpen = this.deadlines.set(this.snapshot.config.log.tunnelOpenAfterMs, this);
     this.admit(tunnel);
+  }
+
+  onDeadline(): void {
+    this.#stampEnd();
+    this.#registry.onTunnelOpen(this.record);
   }
 
   close(endedBy: EndedBy | null): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearTimeout(this.#openTimer);
+    Deadlines.clear(this.#tunnelOpen);
     this.#releaseSocket();
     const { openExchanges, onClose, onNoneLeft } = this.#registry;
     openExchanges.remove(this.#entry);
@@ -187,7 +196,6 @@ class OpenExchange implements Exchange {
   }
 
   #releaseSocket(): void {
-    this.#socket?.off('error', this.#onGone);
     this.#socket?.off('close', this.#onGone);
     this.#socket = null;
   }

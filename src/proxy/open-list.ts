@@ -11,6 +11,11 @@ export class OpenList<T> implements Iterable<T> {
     return this.#size;
   }
 
+  /** The oldest. */
+  get first(): Entry<T> | null {
+    return this.#ends.next;
+  }
+
   /** Gives what `remove` takes. */
   add(value: T): Entry<T> {
     const { previous } = this.#ends;

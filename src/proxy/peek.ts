@@ -2,7 +2,8 @@
 import { ProxyError } from '../errors.ts';
 import type { ClientHello } from '../message/client-hello.ts';
 import { ClientHelloReader } from '../message/client-hello.ts';
-import type { StopSignal } from '../state/stop-signal.ts';
+import { Deadlines } from './deadlines.ts';
+import type { Exchange } from './exchange.ts';
 import type { HeldClient } from './hold.ts';
 
 /** So much of a ClientHello is read at most, in bytes. */
@@ -15,17 +16,22 @@ export type Peeked = Exclude<ClientHello, { type: 'incomplete' }> | { readonly t
  * Reads until the ClientHello is whole or cannot be one.
  * @throws ProxyError `tls_timeout` after `budgetMs`, or the signal's reason.
  */
-export function peekClientHello(held: HeldClient, budgetMs: number, signal: StopSignal): Promise<Peeked> {
+export function peekClientHello(
+  held: HeldClient,
+  budgetMs: number,
+  { signal, deadlines }: Pick<Exchange, 'signal' | 'deadlines'>,
+): Promise<Peeked> {
   return new Promise((resolve, reject) => {
     const reader = new ClientHelloReader(maxHelloBytes);
     let hasBytes = false;
     const settle = (outcome: () => void) => {
-      clearTimeout(timer);
+      Deadlines.clear(deadline);
       signal.removeEventListener('abort', onAbort);
       outcome();
     };
     const onAbort = () => settle(() => reject(signal.reason));
-    const timer = setTimeout(() => settle(() => reject(new ProxyError('tls_timeout'))), budgetMs).unref();
+    const onDeadline = () => settle(() => reject(new ProxyError('tls_timeout')));
+    const deadline = deadlines.set(budgetMs, { onDeadline });
     signal.addEventListener('abort', onAbort, { once: true });
     held.onBytes((bytes) => {
       hasBytes = true;

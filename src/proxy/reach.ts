@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
-import type { AddressDecision, Machine, Pending, Question, Refusal } from '../policy/decide.ts';
+import type { AddressDecision, JudgedAddress, Machine, Pending, Question, Refusal } from '../policy/decide.ts';
 import { decideTarget, judgeAddresses } from '../policy/decide.ts';
 import { missesUserFor } from '../policy/users-challenge.ts';
 import { addressesAround, judgeByName } from '../policy/parent-way.ts';
@@ -33,16 +33,10 @@ export interface Destination {
 
 /**
  * Judges the question and connects, filling the exchange's record as it goes; `sender` is the request as it came.
- * @throws ProxyError with the reason of the step that ended it.
+ * @throws ProxyError with the reason of the step that ended it, at once or through the promise.
  */
-export async function reach(
-  exchange: Exchange,
-  question: Question,
-  sender: Sender,
-  deps: ReachDeps,
-): Promise<Destination> {
-  const { snapshot } = exchange;
-  const { policy, parent } = snapshot;
+export function reach(exchange: Exchange, question: Question, sender: Sender, deps: ReachDeps): Promise<Destination> {
+  const { policy, parent } = exchange.snapshot;
   const pending = decideTarget(policy, question);
   if (pending.verdict === 'refuse') throw refusal(exchange, pending);
 
@@ -50,28 +44,43 @@ export async function reach(
   if (parent && named) {
     if (pending.wouldDeny) noteWouldDeny(exchange, pending.wouldDeny);
     const judged = { address: null, rule: named.rule };
-    return timed(exchange, throughParent(exchange, parent, question, judged, sender, deps));
+    return throughParent(exchange, parent, question, judged, sender, deps);
   }
-  const { address, host, port } = question.target;
-  const found = address ? [address] : await lookUp(exchange, host, pending, deps);
+  const { address, host } = question.target;
+  const found = address ? [address] : lookUp(exchange, host, pending, deps);
+  const go = (addresses: readonly Address[]) => reachJudged(exchange, question, pending, addresses, sender, deps);
+  // To wait for what is known costs as much as to judge it.
+  return found instanceof Promise ? found.then(go) : go(found);
+}
+
+/** Judges the addresses and connects, by way of the parent where the target is not around it. */
+function reachJudged(
+  exchange: Exchange,
+  question: Question,
+  pending: Pending,
+  found: readonly Address[],
+  sender: Sender,
+  deps: ReachDeps,
+): Promise<Destination> {
+  const { parent } = exchange.snapshot;
   const { addresses } = judge(exchange, question, pending, found, sender, deps);
   const around = addressesAround(parent, question, addresses);
   // A virtual network always has IPv4.
   const judged = addresses.find(({ address }) => address.family === 4) ?? addresses[0];
-  if (parent && judged && around.length === 0)
-    return timed(exchange, throughParent(exchange, parent, question, judged, sender, deps));
-  const dialled = await timed(exchange, dial(around, port, snapshot.config.limits.connectMs, exchange.signal));
-  noteWay(exchange, hostPort(dialled.judged.address.text, port), dialled.judged.rule);
-  return { socket: dialled.socket, judged: dialled.judged, asking: null };
+  if (parent && judged && around.length === 0) return throughParent(exchange, parent, question, judged, sender, deps);
+  return connect(exchange, around, question.target.port);
 }
 
-/** Notes how long connecting took, whatever came of it. */
-async function timed<T>({ record }: Exchange, connecting: Promise<T>): Promise<T> {
+/** Connects to the destination itself. */
+async function connect(exchange: Exchange, addresses: readonly JudgedAddress[], port: number): Promise<Destination> {
   const started = performance.now();
   try {
-    return await connecting;
+    const { snapshot, signal, deadlines } = exchange;
+    const { socket, judged } = await dial(addresses, port, snapshot.config.limits.connectMs, signal, deadlines);
+    noteWay(exchange, hostPort(judged.address.text, port), judged.rule);
+    return { socket, judged, asking: null };
   } finally {
-    record.connectMs = elapsedMs(started);
+    exchange.record.connectMs = elapsedMs(started);
   }
 }
 
@@ -86,21 +95,32 @@ async function throughParent(
 ): Promise<Destination> {
   const { address, rule } = judged;
   noteWay(exchange, address ? hostPort(address.text, question.target.port) : 'parent', rule);
-  const { socket, isAbsolute } = await passParent(exchange, parent, question, address, sender, deps);
-  return { socket, judged, asking: isAbsolute ? parent : null };
-}
-
-/** The addresses of a target, looked up where it is a name. @throws `dns_failed` or `dns_timeout` */
-async function lookUp(
-  exchange: Exchange,
-  host: string,
-  pending: Pending,
-  { resolve }: ReachDeps,
-): Promise<readonly Address[]> {
-  const { record, snapshot, signal } = exchange;
   const started = performance.now();
   try {
-    return await resolve(host, snapshot.config.limits.dnsMs, signal);
+    const { socket, isAbsolute } = await passParent(exchange, parent, question, address, sender, deps);
+    return { socket, judged, asking: isAbsolute ? parent : null };
+  } finally {
+    exchange.record.connectMs = elapsedMs(started);
+  }
+}
+
+/** The addresses of a name. @throws `dns_failed` or `dns_timeout` */
+function lookUp(exchange: Exchange, host: string, pending: Pending, { resolve }: ReachDeps): ReturnType<Resolve> {
+  const found = resolve(host, exchange.snapshot.config.limits.dnsMs, exchange.signal);
+  if (found instanceof Promise) return waitForAnswer(exchange, pending, found);
+  exchange.record.dnsMs = 0;
+  return found;
+}
+
+async function waitForAnswer(
+  exchange: Exchange,
+  pending: Pending,
+  answer: Promise<readonly Address[]>,
+): Promise<readonly Address[]> {
+  const { record } = exchange;
+  const started = performance.now();
+  try {
+    return await answer;
   } catch (error) {
     // The rule by which the name was looked up at all.
     noteRule(exchange, pending.rules[0] ?? null);
@@ -148,7 +168,7 @@ export function noteWouldDeny(exchange: Exchange, reason: NonNullable<Exchange['
 }
 
 function noteRule(exchange: Exchange, rule: Rule | null): void {
-  exchange.record.rule = rule ? `${rule.file}:${rule.line}` : null;
+  exchange.record.rule = rule?.place ?? null;
   exchange.record.ruleText = rule?.text ?? null;
 }
 

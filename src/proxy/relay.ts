@@ -1,6 +1,8 @@
 /** Carries bytes both ways between two connected sockets until both sides are done, keeping half-closes and resets. */
 import type { Socket } from 'node:net';
 import type { StopSignal } from '../state/stop-signal.ts';
+import type { Deadline, Waiting } from './deadlines.ts';
+import { Deadlines } from './deadlines.ts';
 import type { EndedBy } from './exchange.ts';
 import type { LargeReads } from './large-reads.ts';
 import { endAfter, letGo, lingeringClose, reset } from './respond.ts';
@@ -11,6 +13,7 @@ export interface RelayOptions {
   /** The same once one side has closed its half. */
   readonly halfCloseMs: number;
   readonly signal: StopSignal;
+  readonly deadlines: Deadlines;
   /** Counted as the bytes move, so that a live tunnel can be looked at. */
   readonly counts: { bytesUp: number; bytesDown: number };
   readonly largeReads: LargeReads;
@@ -41,7 +44,7 @@ export function relay(
 }
 
 /** What both directions share: the clock, and how it ends. */
-class Relay {
+class Relay implements Waiting {
   readonly options: RelayOptions;
   readonly client: Side;
   readonly destination: Side;
@@ -50,7 +53,7 @@ class Relay {
   endedBy: EndedBy | null = null;
   isHalfClosed = false;
   #openSockets = 2;
-  #timer: NodeJS.Timeout | undefined;
+  #deadline: Deadline | null = null;
 
   constructor(clientSocket: Socket, destinationSocket: Socket, options: RelayOptions) {
     this.options = options;
@@ -62,7 +65,7 @@ class Relay {
     const { client, destination, options } = this;
     client.listen();
     destination.listen();
-    this.#armTimer(options.idleMs);
+    this.#watchIdle(options.idleMs);
     for (const bytes of early) {
       options.counts.bytesUp += bytes.length;
       destination.socket.write(bytes);
@@ -83,7 +86,7 @@ class Relay {
 
   noteClosed(name: Side['name']): void {
     if (--this.#openSockets > 0) return;
-    clearTimeout(this.#timer);
+    Deadlines.clear(this.#deadline);
     this.options.signal.removeEventListener('abort', this.#onAbort);
     this.options.onEnd(this.endedBy ?? name);
   }
@@ -96,19 +99,19 @@ class Relay {
 
   readonly #onAbort = (): void => this.#finish((this.options.signal.reason as EndedBy | undefined) ?? 'error');
 
-  /** One timer a tunnel, armed again for the rest of its time: a byte costs a clock reading, never a timer. */
-  #armTimer(leftMs: number): void {
+  /** One deadline a tunnel, set again for the rest of its time: a byte costs a clock reading, never a deadline. */
+  #watchIdle(leftMs: number): void {
     const longestMs = Math.min(this.options.halfCloseMs, keepAliveProbeMs);
-    this.#timer = setTimeout(Relay.#checkIdle, Math.min(leftMs, longestMs), this).unref();
+    this.#deadline = this.options.deadlines.set(Math.min(Math.ceil(leftMs), longestMs), this);
   }
 
-  static #checkIdle(this: void, relay: Relay): void {
+  onDeadline(): void {
     // Probes cost four system calls a socket to ask for, so only a tunnel that has lived for a while gets them.
-    for (const { socket } of [relay.client, relay.destination]) socket.setKeepAlive(true, keepAliveProbeMs);
-    const allowed = relay.isHalfClosed ? relay.options.halfCloseMs : relay.options.idleMs;
-    const left = relay.lastMove + allowed - performance.now();
-    if (left <= 0) relay.#finish('idle');
-    else relay.#armTimer(left);
+    for (const { socket } of [this.client, this.destination]) socket.setKeepAlive(true, keepAliveProbeMs);
+    const allowed = this.isHalfClosed ? this.options.halfCloseMs : this.options.idleMs;
+    const left = this.lastMove + allowed - performance.now();
+    if (left <= 0) this.#finish('idle');
+    else this.#watchIdle(left);
   }
 }
 

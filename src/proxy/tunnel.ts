@@ -31,7 +31,7 @@ export interface TunnelDeps extends ReachDeps {
   readonly onBug: (error: unknown, id: string) => void;
 }
 
-const established = 'HTTP/1.1 200 Connection established\r\n\r\n';
+const established: Uint8Array = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
 
 /** Serves one CONNECT until its tunnel flows, which then ends by itself. Never throws. */
 export async function serveTunnel(
@@ -95,9 +95,9 @@ async function admitServerName(
   held: HeldClient,
   deps: TunnelDeps,
 ): Promise<boolean> {
-  const { record, snapshot, signal } = exchange;
+  const { record, snapshot } = exchange;
   if (!wantsServerName(snapshot.policy, destination.judged)) return true;
-  const hello = await peekClientHello(held, snapshot.config.limits.clientHelloMs, signal);
+  const hello = await peekClientHello(held, snapshot.config.limits.clientHelloMs, exchange);
   if (hello.type === 'closed') return false;
   if (hello.type === 'hello') record.tlsServerName = hello.serverName;
   const decision = judgeServerName(snapshot.policy, question, destination.judged, hello, deps.machine);
@@ -127,6 +127,7 @@ function carry(
     idleMs: limits.idleMs,
     halfCloseMs: limits.halfCloseMs,
     signal: exchange.signal,
+    deadlines: exchange.deadlines,
     counts: exchange.record,
     largeReads,
     onEnd: (endedBy) => exchange.close(endedBy),

@@ -7,6 +7,7 @@ import { array, assert, asyncProperty, boolean, constant, integer, oneof, record
 import type { Arbitrary } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createLargeReads } from '../../src/proxy/large-reads.ts';
+import { Deadlines } from '../../src/proxy/deadlines.ts';
 import { relay } from '../../src/proxy/relay.ts';
 
 /** What one end does: the pieces that it sends, and how it reads. */
@@ -61,6 +62,7 @@ async function layRelay(isLarge: boolean, early: readonly Buffer[]) {
   const counts = { bytesUp: 0, bytesDown: 0 };
   const done = new Promise<string>((onEnd) => {
     relay(clientSide, destinationSide, early, {
+      deadlines: new Deadlines(),
       idleMs: 60_000,
       halfCloseMs: 60_000,
       signal: new AbortController().signal,

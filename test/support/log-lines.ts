@@ -1,6 +1,6 @@
 /** Lines of an access log, as the proxy writes them. */
-import { accessFields, accessLevel } from '../../src/observe/access-log.ts';
-import { createLineFormatter } from '../../src/observe/logger.ts';
+import { createAccessFields } from '../../src/observe/access-log.ts';
+import { formatPlainLine } from '../../src/observe/logger.ts';
 import type { LogRecord } from '../../src/observe/log-record.ts';
 import { parseJsonLine } from '../../src/observe/log-record.ts';
 import type { ExchangeRecord } from '../../src/proxy/exchange.ts';
@@ -13,7 +13,7 @@ export type Line = Partial<ExchangeRecord> & {
   readonly suppressed?: number;
 };
 
-const formatLine = createLineFormatter();
+const accessFields = createAccessFields();
 
 /** The exchange behind a line. */
 export function exchangeOf({ at = '2026-01-02T03:04:05Z', event: _event, suppressed: _n, ...changes }: Line) {
@@ -26,7 +26,7 @@ export function exchangeOf({ at = '2026-01-02T03:04:05Z', event: _event, suppres
 /** One line with its newline. */
 export function jsonLine(line: Line = {}): string {
   const record = exchangeOf(line);
-  return formatLine(accessLevel(record), accessFields(line.event ?? 'access', record, line.suppressed ?? 0));
+  return formatPlainLine(accessFields(line.event ?? 'access', record, line.suppressed ?? 0));
 }
 
 /** The line read back. */

@@ -3,8 +3,8 @@ import { startApp } from '../../src/app.ts';
 import type { App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { AccessLog } from '../../src/observe/access-log.ts';
-import { accessFields, accessLevel } from '../../src/observe/access-log.ts';
-import { createLineFormatter } from '../../src/observe/logger.ts';
+import { createAccessFields } from '../../src/observe/access-log.ts';
+import { formatPlainLine } from '../../src/observe/logger.ts';
 import { squidLine } from '../../src/observe/squid-line.ts';
 import type { ExchangeRecord } from '../../src/proxy/exchange.ts';
 import type { ParentConnectDeps } from '../../src/proxy/parent-connect.ts';
@@ -70,9 +70,9 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
     cloud: 'public',
     networks: () => [],
   });
-  const formatLine = createLineFormatter();
   const records: ExchangeRecord[] = [];
   const opened: ExchangeRecord[] = [];
+  const accessFields = createAccessFields();
   const said: { level: string; event: string; fields: Record<string, unknown> }[] = [];
   const waiting: { index: number; resolve: (record: ExchangeRecord) => void }[] = [];
   const say =
@@ -87,7 +87,7 @@ export async function startProxy(options: TestProxyOptions = {}): Promise<TestPr
       relay() {},
       write(event, record) {
         if (keepsOutput()) {
-          keepOutput(formatLine(accessLevel(record), accessFields(event, record, 0)));
+          keepOutput(formatPlainLine(accessFields(event, record, 0)));
           keepOutput(squidLine(record));
         }
         if (event === 'tunnel-open') {

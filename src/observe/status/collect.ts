@@ -34,7 +34,7 @@ export function createStatusCollector(deps: CollectDeps): StatusCollector {
   const { now } = deps;
   const startMs = now();
   const recent = createRecent(now);
-  const outcomes = new Map<string, { verdict: Verdict; reason: string | null; count: number }>();
+  const outcomes: { verdict: Verdict; reason: string | null; count: number }[] = [];
   const ended = { bytesUp: 0, bytesDown: 0, allowed: 0, refused: 0, failed: 0 };
   const samples: HistoryPoint[] = [];
   let lastReload: StatusFigures['lastReload'] = null;
@@ -74,10 +74,9 @@ export function createStatusCollector(deps: CollectDeps): StatusCollector {
     noteExchange(record) {
       const { verdict } = record;
       const reason = record.reason ?? record.wouldDeny;
-      const key = `${verdict} ${reason ?? ''}`;
-      const entry = outcomes.get(key);
+      const entry = outcomes.find((known) => known.verdict === verdict && known.reason === reason);
       if (entry) entry.count += 1;
-      else outcomes.set(key, { verdict, reason, count: 1 });
+      else outcomes.push({ verdict, reason, count: 1 });
       ended.bytesUp += record.bytesUp;
       ended.bytesDown += record.bytesDown;
       if (verdict === 'allow' || verdict === 'would_deny') ended.allowed += 1;
@@ -115,7 +114,7 @@ export function createStatusCollector(deps: CollectDeps): StatusCollector {
           tunnels: found.open,
           droppedLines: deps.droppedLines(),
         },
-        outcomes: [...outcomes.values()].sort((a, b) => b.count - a.count),
+        outcomes: outcomes.toSorted((a, b) => b.count - a.count),
         history: samples.filter(({ atMs }) => atMs >= sinceMs),
         refusedTargets: recent.refusedTargets(),
         auth: recent.auth(),
