@@ -128,7 +128,11 @@ export function formatPrefix(prefix: Prefix): string {
 /** Whether the address lies in the prefix; never across families. */
 export function prefixContains(prefix: Prefix, address: Address): boolean {
   if (prefix.address.family !== address.family) return false;
-  return address.words.every((word, at) => (word & wordMask(prefix.length, at)) >>> 0 === prefix.address.words[at]);
+  const { words } = prefix.address;
+  for (let at = 0; at < words.length; at++) {
+    if ((((address.words[at] ?? 0) ^ (words[at] ?? 0)) & wordMask(prefix.length, at)) !== 0) return false;
+  }
+  return true;
 }
 
 /** `host:port`, an IPv6 address in brackets (RFC 3986 section 3.2.2). */

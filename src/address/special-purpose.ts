@@ -118,6 +118,7 @@ function ownClass(address: Address): AddressClass {
 
 /** The gravest of an address's own class and the classes of what it carries. */
 export function classifyAddress(address: Address): AddressClass {
+  if (address.family === 4) return ownClass(address);
   return embeddedAddresses(address)
     .map(ownClass)
     .reduce((gravest, next) => (gravity(next) > gravity(gravest) ? next : gravest), ownClass(address));

@@ -30,15 +30,18 @@ function listElements(values: readonly string[]): readonly string[] {
   return values.flatMap((value) => value.split(',')).map((element) => element.trim());
 }
 
-/** Every value of the fields of this name, in order; the name's case does not matter. */
-export function fieldValues(raw: readonly string[], name: string): string[] {
-  const wanted = name.toLowerCase();
-  const values: string[] = [];
+const none: readonly string[] = [];
+
+/** Every value of the fields of this name, in order. `name` is in lower case; how the field is written does not matter. */
+export function fieldValues(raw: readonly string[], name: string): readonly string[] {
+  let values: string[] | null = null;
   for (let at = 0; at < raw.length; at += 2) {
     const found = raw[at] ?? '';
-    if (found.length === wanted.length && found.toLowerCase() === wanted) values.push(raw[at + 1] ?? '');
+    if (found.length !== name.length || found.toLowerCase() !== name) continue;
+    values ??= [];
+    values.push(raw[at + 1] ?? '');
   }
-  return values;
+  return values ?? none;
 }
 
 /**
@@ -46,8 +49,9 @@ export function fieldValues(raw: readonly string[], name: string): string[] {
  * and port of the target; a body has no meaning before a tunnel (RFC 9110 section 9.3.6) and would pass as its bytes.
  */
 export function checkConnectFields(raw: readonly string[], target: Target): string | null {
-  const [host, ...otherHosts] = fieldValues(raw, 'host');
-  if (otherHosts.length > 0) return 'Several Host fields';
+  const hosts = fieldValues(raw, 'host');
+  const host = hosts[0];
+  if (hosts.length > 1) return 'Several Host fields';
   if (host !== undefined && !namesTarget(host, target)) return 'Host field differs from CONNECT target';
   if (fieldValues(raw, 'transfer-encoding').length > 0) return 'Transfer-Encoding in CONNECT';
   const lengths = fieldValues(raw, 'content-length');

@@ -93,16 +93,22 @@ export function parseHelloBody(bytes: Uint8Array): HelloBody | null {
  */
 function parseExtensions(bytes: Uint8Array, block: Span): { names: Span | null; ech: boolean } | null {
   const cursor = new Cursor(bytes, block);
-  const types = new Set<number>();
+  const types: number[] = [];
   let names: Span | null = null;
   while (!cursor.isAtEnd) {
     const type = cursor.number(2);
     const data = cursor.vector(2, 0);
-    if (type === null || data === null || types.has(type)) return null;
-    types.add(type);
+    if (type === null || data === null) return null;
+    types.push(type);
     if (type === serverNameExtension) names = data;
   }
-  return { names, ech: types.has(echExtension) };
+  return hasTwice(types) ? null : { names, ech: types.includes(echExtension) };
+}
+
+/** A set costs more than to look through a few again and again; through many that would cost their square. */
+function hasTwice(types: readonly number[]): boolean {
+  if (types.length > 64) return new Set(types).size < types.length;
+  return types.some((type, at) => types.indexOf(type) < at);
 }
 
 /** The one host name of a server name list (RFC 6066 section 3); other name types have no known form. */

