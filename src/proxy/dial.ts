@@ -1,5 +1,5 @@
 /** Connects to judged addresses and no others: a staggered race over them (RFC 8305), the losers closed. */
-import net from 'node:net';
+import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
@@ -7,6 +7,8 @@ import type { StopSignal } from '../state/stop-signal.ts';
 import type { Deadline, Waiting } from './deadlines.ts';
 import { Deadlines } from './deadlines.ts';
 import { ignore } from './respond.ts';
+import type { Connect, TunnelSocket } from './tunnel-socket.ts';
+import { connectPlain } from './tunnel-socket.ts';
 
 /** Pause before the next address is tried beside the ones already under way (RFC 8305 section 5), in milliseconds. */
 const attemptDelayMs = 250;
@@ -16,8 +18,8 @@ interface Dialable {
   readonly address: Address;
 }
 
-export interface Dialled<T extends Dialable> {
-  readonly socket: net.Socket;
+export interface Dialled<T extends Dialable, S extends TunnelSocket> {
+  readonly socket: S;
   readonly judged: T;
 }
 
@@ -31,33 +33,46 @@ export function dial<T extends Dialable>(
   port: number,
   budgetMs: number,
   signal: StopSignal,
-  deadlines = new Deadlines(),
-): Promise<Dialled<T>> {
-  return new Race(addresses, port, signal).run(budgetMs, deadlines);
+): Promise<Dialled<T, Socket>> {
+  return dialBy(connectPlain, new Deadlines(), addresses, port, budgetMs, signal);
 }
 
-class Race<T extends Dialable> implements Waiting {
+/** The same by another way to connect. */
+export function dialBy<T extends Dialable, S extends TunnelSocket>(
+  connect: Connect<S>,
+  deadlines: Deadlines,
+  addresses: readonly T[],
+  port: number,
+  budgetMs: number,
+  signal: StopSignal,
+): Promise<Dialled<T, S>> {
+  return new Race(connect, addresses, port, signal).run(budgetMs, deadlines);
+}
+
+class Race<T extends Dialable, S extends TunnelSocket> implements Waiting {
+  readonly #connect: Connect<S>;
   readonly #addresses: readonly T[];
   readonly #port: number;
   readonly #signal: StopSignal;
-  readonly #outcome = Promise.withResolvers<Dialled<T>>();
+  readonly #outcome = Promise.withResolvers<Dialled<T, S>>();
   readonly #order: readonly T[];
   /** How many of them were tried. */
   #tried = 0;
   /** Those under way. */
-  #attempts: net.Socket[] = [];
+  #attempts: S[] = [];
   readonly #failures: NodeJS.ErrnoException[] = [];
   #budget: Deadline | null = null;
   #stagger: NodeJS.Timeout | undefined;
 
-  constructor(addresses: readonly T[], port: number, signal: StopSignal) {
+  constructor(connect: Connect<S>, addresses: readonly T[], port: number, signal: StopSignal) {
+    this.#connect = connect;
     this.#addresses = addresses;
     this.#port = port;
     this.#signal = signal;
     this.#order = interleave(addresses);
   }
 
-  run(budgetMs: number, deadlines: Deadlines): Promise<Dialled<T>> {
+  run(budgetMs: number, deadlines: Deadlines): Promise<Dialled<T, S>> {
     if (this.#signal.aborted) this.#onAbort();
     else {
       this.#signal.addEventListener('abort', this.#onAbort);
@@ -83,7 +98,7 @@ class Race<T extends Dialable> implements Waiting {
 
   #try(judged: T): void {
     this.#tried++;
-    const socket = net.connect({ host: judged.address.text, port: this.#port, allowHalfOpen: true, noDelay: true });
+    const socket = this.#connect(judged.address.text, this.#port);
     this.#attempts.push(socket);
     socket.pause();
     const onError = (error: NodeJS.ErrnoException) => {
@@ -104,7 +119,7 @@ class Race<T extends Dialable> implements Waiting {
   }
 
   /** False for an attempt that is over. */
-  #forget(socket: net.Socket): boolean {
+  #forget(socket: S): boolean {
     const isUnderWay = this.#attempts.includes(socket);
     if (isUnderWay) this.#attempts = this.#attempts.filter((attempt) => attempt !== socket);
     return isUnderWay;

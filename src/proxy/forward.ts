@@ -20,10 +20,11 @@ import { enderOf, explainFailure } from './failure.ts';
 import type { PassageEvents } from './passage.ts';
 import { pass } from './passage.ts';
 import type { ReachDeps } from './reach.ts';
+import { connectPlain } from './tunnel-socket.ts';
 import { reach } from './reach.ts';
 import { cutOff, productName, refuseOnResponse } from './respond.ts';
 
-export interface ForwardDeps extends ReachDeps {
+export interface ForwardDeps extends Omit<ReachDeps<Socket>, 'connect'> {
   readonly verifier: Verifier;
   readonly open: (kind: 'forward', socket: Socket, client: Address) => Exchange;
   readonly onBug: (error: unknown, id: string) => void;
@@ -48,6 +49,7 @@ export function isForwardable(method: string): boolean {
 }
 
 export function createForward(deps: ForwardDeps): Forward {
+  const reachDeps = { ...deps, connect: connectPlain };
   // Most proxies never see plain http: what carries it is loaded with the first request.
   let fence: Promise<Send> | null = null;
   return async (request, response, { client, user }, broken) => {
@@ -69,7 +71,7 @@ export function createForward(deps: ForwardDeps): Forward {
       if (expectation === 'unknown') throw malformed('Expectation not known', 417);
       const asked = { kind: 'forward', client, user, target: form.target, path: form.path } as const;
       const question = { ...asked, user: await authenticate(exchange, asked, request, deps.verifier) };
-      const { socket: destination, asking, judged } = await reach(exchange, question, request, deps);
+      const { socket: destination, asking, judged } = await reach(exchange, question, request, reachDeps);
       exchange.admit({ question, dialled: judged, serverName: undefined });
       if (expectation === 'continue') response.writeContinue();
       await pass({ exchange, request, response, destination, viaName, asking }, (events) =>

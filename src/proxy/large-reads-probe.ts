@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import type { TunnelSocket } from './tunnel-socket.ts';
 import { createLargeReads } from './large-reads.ts';
 
 /** How long the trial may take, in milliseconds; a machine that is slower goes without. */
@@ -11,7 +12,7 @@ const budgetMs = 1000;
 export async function probeLargeReads(): Promise<boolean> {
   const sent = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251));
   const server = createServer({ allowHalfOpen: true });
-  const sockets: Socket[] = [];
+  const sockets: TunnelSocket[] = [];
   const signal = AbortSignal.timeout(budgetMs);
   try {
     server.listen(0, '127.0.0.1');

@@ -3,8 +3,11 @@
  * that is most of what a byte costs. A socket whose reads fill that is therefore made anew over the same connection,
  * with a buffer of ours that the system reads into. The connection's handle is not public: this file alone knows it.
  */
+import type { OnReadOpts } from 'node:net';
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { BareSocket } from './bare-socket.ts';
+import type { TunnelSocket } from './tunnel-socket.ts';
 
 /** What a read brings at most by default, in bytes: an end that fills it has more to say. */
 const defaultReadBytes = 64 * 1024;
@@ -22,8 +25,11 @@ export type OnBytes = (bytes: Buffer, isLent: boolean) => void;
 export interface LargeReads {
   /** Whether a read was as large as a default one can be. */
   isFull(bytes: Buffer): boolean;
-  /** The same connection as a socket with large reads, paused; null where it cannot be had now. */
-  takeOver(socket: Socket, onBytes: OnBytes): Socket | null;
+  /**
+   * The same connection with large reads: the same socket, or another that is paused and takes its place. Null where it
+   * cannot be had now.
+   */
+  takeOver(socket: TunnelSocket, onBytes: OnBytes): TunnelSocket | null;
 }
 
 /** Shares one small and a few large buffers among all ends of this process. */
@@ -41,12 +47,12 @@ export function createLargeReads(isPossible: boolean = process.platform !== 'win
   return {
     isFull: (bytes) => isPossible && bytes.length >= defaultReadBytes,
     takeOver(socket, onBytes) {
-      const { _handle: handle } = socket as unknown as { _handle: object | null };
-      // What TLS reads is not what its connection reads.
-      if (socket instanceof TLSSocket) return null;
-      if (!isPossible || !handle || socket.readableLength > 0 || socket.writableLength > 0) return null;
-      // Its `drain` may still be to come though all is written; whoever waits for it would wait for ever.
-      if (socket.destroyed || socket.readableEnded || socket.writableEnded || socket.writableNeedDrain) return null;
+      if (!isPossible || socket.destroyed || socket.readableEnded) return null;
+      // Of a socket that is neither, what is read is not what its connection reads: TLS lies between.
+      const isBare = socket instanceof BareSocket;
+      if (isBare && socket.isReadInto) return null;
+      if (!isBare && (!(socket instanceof Socket) || socket instanceof TLSSocket || !canBeMadeAnew(socket)))
+        return null;
       let buffer = takeLarge();
       const giveBack = (canReuse: boolean) => {
         if (buffer === shared) return;
@@ -69,17 +75,27 @@ export function createLargeReads(isPossible: boolean = process.platform !== 'win
           return true;
         },
       };
-      (socket as unknown as { _handle: object | null })._handle = null;
-      const options = { handle, allowHalfOpen: true, onread, manualStart: true };
-      const taken = new Socket(options as ConstructorParameters<typeof Socket>[0]);
-      taken.pause();
-      // Whoever counts or ends the old socket counts and ends the connection.
-      taken.once('close', () => {
-        giveBack(false);
-        socket.destroy();
-      });
-      socket.once('close', () => taken.destroy());
+      const taken: TunnelSocket = isBare ? socket.readInto(onread) : makeAnew(socket, onread);
+      taken.once('close', () => giveBack(false));
       return taken;
     },
   };
+}
+
+function canBeMadeAnew(socket: Socket): boolean {
+  if (socket.readableLength > 0 || socket.writableLength > 0 || socket.writableEnded) return false;
+  // Its `drain` may still be to come though all is written; whoever waits for it would wait for ever.
+  return !socket.writableNeedDrain && (socket as unknown as { _handle: object | null })._handle !== null;
+}
+
+/** Another socket over the same connection, paused. Whoever counts or ends the old one counts and ends the connection. */
+function makeAnew(socket: Socket, onread: OnReadOpts): Socket {
+  const owner = socket as unknown as { _handle: object | null };
+  const options = { handle: owner._handle, allowHalfOpen: true, onread, manualStart: true };
+  owner._handle = null;
+  const taken = new Socket(options as ConstructorParameters<typeof Socket>[0]);
+  taken.pause();
+  taken.once('close', () => void socket.destroy());
+  socket.once('close', () => void taken.destroy());
+  return taken;
 }

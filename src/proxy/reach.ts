@@ -12,20 +12,23 @@ import type { Dialled } from '../policy/server-name.ts';
 import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { Sender } from './authenticate.ts';
 import { challengeMissing } from './authenticate.ts';
-import { dial } from './dial.ts';
+import { dialBy } from './dial.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParentDeps } from './parent.ts';
 import { passParent } from './parent.ts';
 import type { Resolve } from './resolve.ts';
+import type { Connect, TunnelSocket } from './tunnel-socket.ts';
 
-export interface ReachDeps extends ParentDeps {
+/** `S` is what a destination is connected by; a parent is always spoken to over a `net.Socket`. */
+export interface ReachDeps<S extends TunnelSocket> extends ParentDeps {
+  readonly connect: Connect<S>;
   readonly resolve: Resolve;
   readonly machine: Machine;
 }
 
 /** A destination that was judged and answered, or the parent on the way to it; its socket is paused. */
-export interface Destination {
-  readonly socket: Socket;
+export interface Destination<S extends TunnelSocket> {
+  readonly socket: S;
   readonly judged: Dialled;
   /** The parent that the request itself is to be sent to, in absolute-form; null: the socket leads to the destination. */
   readonly asking: ParentProxy | null;
@@ -35,7 +38,12 @@ export interface Destination {
  * Judges the question and connects, filling the exchange's record as it goes; `sender` is the request as it came.
  * @throws ProxyError with the reason of the step that ended it, at once or through the promise.
  */
-export function reach(exchange: Exchange, question: Question, sender: Sender, deps: ReachDeps): Promise<Destination> {
+export function reach<S extends TunnelSocket>(
+  exchange: Exchange,
+  question: Question,
+  sender: Sender,
+  deps: ReachDeps<S>,
+): Promise<Destination<S | Socket>> {
   const { policy, parent } = exchange.snapshot;
   const pending = decideTarget(policy, question);
   if (pending.verdict === 'refuse') throw refusal(exchange, pending);
@@ -54,29 +62,35 @@ export function reach(exchange: Exchange, question: Question, sender: Sender, de
 }
 
 /** Judges the addresses and connects, by way of the parent where the target is not around it. */
-function reachJudged(
+function reachJudged<S extends TunnelSocket>(
   exchange: Exchange,
   question: Question,
   pending: Pending,
   found: readonly Address[],
   sender: Sender,
-  deps: ReachDeps,
-): Promise<Destination> {
+  deps: ReachDeps<S>,
+): Promise<Destination<S | Socket>> {
   const { parent } = exchange.snapshot;
   const { addresses } = judge(exchange, question, pending, found, sender, deps);
   const around = addressesAround(parent, question, addresses);
   // A virtual network always has IPv4.
   const judged = addresses.find(({ address }) => address.family === 4) ?? addresses[0];
   if (parent && judged && around.length === 0) return throughParent(exchange, parent, question, judged, sender, deps);
-  return connect(exchange, around, question.target.port);
+  return connect(exchange, deps.connect, around, question.target.port);
 }
 
 /** Connects to the destination itself. */
-async function connect(exchange: Exchange, addresses: readonly JudgedAddress[], port: number): Promise<Destination> {
+async function connect<S extends TunnelSocket>(
+  exchange: Exchange,
+  by: Connect<S>,
+  addresses: readonly JudgedAddress[],
+  port: number,
+): Promise<Destination<S | Socket>> {
   const started = performance.now();
   try {
     const { snapshot, signal, deadlines } = exchange;
-    const { socket, judged } = await dial(addresses, port, snapshot.config.limits.connectMs, signal, deadlines);
+    const { connectMs } = snapshot.config.limits;
+    const { socket, judged } = await dialBy(by, deadlines, addresses, port, connectMs, signal);
     noteWay(exchange, hostPort(judged.address.text, port), judged.rule);
     return { socket, judged, asking: null };
   } finally {
@@ -91,8 +105,8 @@ async function throughParent(
   question: Question,
   judged: Dialled,
   sender: Sender,
-  deps: ReachDeps,
-): Promise<Destination> {
+  deps: ParentDeps,
+): Promise<Destination<Socket>> {
   const { address, rule } = judged;
   noteWay(exchange, address ? hostPort(address.text, question.target.port) : 'parent', rule);
   const started = performance.now();
@@ -105,7 +119,12 @@ async function throughParent(
 }
 
 /** The addresses of a name. @throws `dns_failed` or `dns_timeout` */
-function lookUp(exchange: Exchange, host: string, pending: Pending, { resolve }: ReachDeps): ReturnType<Resolve> {
+function lookUp(
+  exchange: Exchange,
+  host: string,
+  pending: Pending,
+  { resolve }: Pick<ReachDeps<never>, 'resolve'>,
+): ReturnType<Resolve> {
   const found = resolve(host, exchange.snapshot.config.limits.dnsMs, exchange.signal);
   if (found instanceof Promise) return waitForAnswer(exchange, pending, found);
   exchange.record.dnsMs = 0;
@@ -137,7 +156,7 @@ function judge(
   pending: Pending,
   addresses: readonly Address[],
   sender: Sender,
-  { machine }: ReachDeps,
+  { machine }: Pick<ReachDeps<never>, 'machine'>,
 ): Extract<AddressDecision, { verdict: 'allow' }> {
   const { policy } = exchange.snapshot;
   const decision = judgeAddresses(policy, question, pending, addresses, machine);

@@ -1,11 +1,11 @@
 /** Carries bytes both ways between two connected sockets until both sides are done, keeping half-closes and resets. */
-import type { Socket } from 'node:net';
 import type { StopSignal } from '../state/stop-signal.ts';
 import type { Deadline, Waiting } from './deadlines.ts';
 import { Deadlines } from './deadlines.ts';
 import type { EndedBy } from './exchange.ts';
 import type { LargeReads } from './large-reads.ts';
 import { endAfter, letGo, lingeringClose, reset } from './respond.ts';
+import type { TunnelSocket } from './tunnel-socket.ts';
 
 export interface RelayOptions {
   /** Without a byte either way for so long, both sides are closed (milliseconds). */
@@ -23,7 +23,7 @@ export interface RelayOptions {
 
 /** A socket of a tunnel knows its side: listeners of its own for each would take a kilobyte a tunnel. */
 const sideOf = Symbol('side');
-type TunnelSocket = Socket & { [sideOf]?: Side | null };
+type SidedSocket = TunnelSocket & { [sideOf]?: Side | null };
 
 /** How often a side that is held back is looked at, in milliseconds. */
 const heldCheckMs = 500;
@@ -35,8 +35,8 @@ const keepAliveProbeMs = 60_000;
 
 /** Relays until both sockets are closed. `early` is what the client sent before; it goes first. Never throws. */
 export function relay(
-  clientSocket: Socket,
-  destinationSocket: Socket,
+  clientSocket: TunnelSocket,
+  destinationSocket: TunnelSocket,
   early: readonly Buffer[],
   options: RelayOptions,
 ): void {
@@ -55,7 +55,7 @@ class Relay implements Waiting {
   #openSockets = 2;
   #deadline: Deadline | null = null;
 
-  constructor(clientSocket: Socket, destinationSocket: Socket, options: RelayOptions) {
+  constructor(clientSocket: TunnelSocket, destinationSocket: TunnelSocket, options: RelayOptions) {
     this.options = options;
     this.client = new Side(this, 'client', clientSocket);
     this.destination = new Side(this, 'destination', destinationSocket);
@@ -119,13 +119,13 @@ class Relay implements Waiting {
 class Side {
   readonly name: 'client' | 'destination';
   /** Made anew over the same connection once its reads are large. */
-  socket: Socket;
+  socket: TunnelSocket;
   readonly #relay: Relay;
   #heldTimer: NodeJS.Timeout | null = null;
   /** Made with the first lent bytes. */
   #written: (() => void) | null = null;
 
-  constructor(whole: Relay, name: Side['name'], socket: Socket) {
+  constructor(whole: Relay, name: Side['name'], socket: TunnelSocket) {
     this.#relay = whole;
     this.name = name;
     this.socket = socket;
@@ -140,7 +140,7 @@ class Side {
     this.#listenToEnds(this.socket);
   }
 
-  #listenToEnds(socket: TunnelSocket): void {
+  #listenToEnds(socket: SidedSocket): void {
     socket[sideOf] = this;
     socket.on('drain', onDrain);
     socket.on('end', onEnd);
@@ -217,9 +217,10 @@ class Side {
   }
 
   static #enlarge(this: void, side: Side): void {
-    const old: TunnelSocket = side.socket;
+    const old: SidedSocket = side.socket;
     const taken = side.#relay.options.largeReads.takeOver(old, (bytes, isLent) => side.#onBytes(bytes, isLent));
-    if (!taken) return;
+    // Where reads of the same socket go elsewhere there is nothing to move.
+    if (!taken || taken === old) return;
     old.off('data', onData).off('drain', onDrain).off('end', onEnd).off('error', onError).off('close', onClose);
     old[sideOf] = null;
     side.socket = taken;
@@ -228,23 +229,23 @@ class Side {
   }
 }
 
-function onData(this: TunnelSocket, bytes: Buffer): void {
+function onData(this: SidedSocket, bytes: Buffer): void {
   this[sideOf]?.noteData(bytes);
 }
 
-function onDrain(this: TunnelSocket): void {
+function onDrain(this: SidedSocket): void {
   this[sideOf]?.noteDrain();
 }
 
-function onEnd(this: TunnelSocket): void {
+function onEnd(this: SidedSocket): void {
   this[sideOf]?.noteEnd();
 }
 
-function onError(this: TunnelSocket): void {
+function onError(this: SidedSocket): void {
   this[sideOf]?.noteError();
 }
 
-function onClose(this: TunnelSocket): void {
+function onClose(this: SidedSocket): void {
   const side = this[sideOf];
   // A socket that has grown old would keep its whole tunnel until a full collection.
   this[sideOf] = null;

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ProxyError } from '../errors.ts';
 import { answers } from '../errors.ts';
+import type { TunnelSocket } from './tunnel-socket.ts';
 
 /** The name under which the proxy speaks of itself in `Proxy-Status` (RFC 9209) and, with its instance, in `Via`. */
 export const productName = 'lockdown-proxy';
@@ -54,7 +55,7 @@ export function cutOff(socket: Socket, httpVersion: string): void {
 }
 
 /** Ends a connection so that its end cannot be taken for an orderly one; in TLS the missing close_notify says so. */
-export function reset(socket: Socket): void {
+export function reset(socket: TunnelSocket): void {
   if (socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();
 }
@@ -63,13 +64,13 @@ export function reset(socket: Socket): void {
  * Ends what is said to a peer. To one that has said all itself and was told all, a close says the same as a half-close
  * and saves it.
  */
-export function endAfter(socket: Socket): void {
+export function endAfter(socket: TunnelSocket): void {
   if (socket.readableEnded && socket.writableLength === 0 && !(socket instanceof TLSSocket)) socket.destroy();
   else socket.end();
 }
 
 /** Half-closes and reads on until the client closes, 64 KiB came or 500 ms went by. */
-export function lingeringClose(socket: Socket): void {
+export function lingeringClose(socket: TunnelSocket): void {
   let dropped = 0;
   // Whoever read it before reads no more: a parser would pause it, or stumble again over what is only to be dropped.
   socket.removeAllListeners('data');
@@ -90,7 +91,7 @@ export function lingeringClose(socket: Socket): void {
  * space for as long as it has not optimised that code: until the next full collection it keeps the socket, and so
  * whatever the socket's listeners hold. With them go four fifths of it.
  */
-export function letGo(socket: Socket): void {
+export function letGo(socket: TunnelSocket): void {
   // The stream's own method would look at its flow again.
   EventEmitter.prototype.removeAllListeners.call(socket);
   socket.on('error', ignore);

@@ -22,9 +22,12 @@ import { ignore, lingeringClose } from './respond.ts';
 import type { TlsListener } from './tls-listener.ts';
 import { createTlsListener } from './tls-listener.ts';
 import { serveTunnel } from './tunnel.ts';
+import type { Connect, TunnelSocket } from './tunnel-socket.ts';
 
 export interface ServerDeps extends Omit<ForwardDeps, 'open'> {
   readonly largeReads: LargeReads;
+  /** How the destination of a tunnel is connected to. */
+  readonly connectTunnel: Connect<TunnelSocket>;
   readonly current: () => Snapshot;
   readonly exchanges: ExchangeRegistry;
   /** Counts connections with other processes; unless given the limits hold in this one. */
@@ -74,7 +77,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   const open = (kind: Exchange['record']['kind'], socket: Socket, client: Address): Exchange =>
     deps.exchanges.open(kind, socket, client, deps.current());
   const forward = createForward({ ...deps, open });
-  const tunnelDeps = { ...deps, open, parseTarget };
+  const tunnelDeps = { ...deps, open, parseTarget, connect: deps.connectTunnel };
   const refuser = createRefuser(deps.exchanges, deps.current);
 
   function onConnection(socket: Socket, tls: TlsListener | null, serveHttp: (socket: Socket) => void): void {

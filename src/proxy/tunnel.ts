@@ -22,8 +22,9 @@ import type { Destination, ReachDeps } from './reach.ts';
 import { noteWouldDeny, reach, refusal } from './reach.ts';
 import { relay } from './relay.ts';
 import { accessDenied, lingeringClose, productName, refuseOnSocket } from './respond.ts';
+import type { TunnelSocket } from './tunnel-socket.ts';
 
-export interface TunnelDeps extends ReachDeps {
+export interface TunnelDeps extends ReachDeps<TunnelSocket> {
   readonly verifier: Verifier;
   readonly open: (kind: 'tunnel', socket: Socket, client: Address) => Exchange;
   readonly largeReads: LargeReads;
@@ -47,7 +48,7 @@ export async function serveTunnel(
   record.method = 'CONNECT';
   record.userAgent = fieldValues(request.rawHeaders, 'user-agent')[0] ?? null;
   let held: HeldClient | null = null;
-  let destination: Destination | null = null;
+  let destination: Destination<TunnelSocket> | null = null;
   let isEstablished = false;
   try {
     const target = readTarget(request, deps);
@@ -96,7 +97,7 @@ function readTarget(request: IncomingMessage, { parseTarget, viaName }: TunnelDe
 function admitServerName(
   exchange: Exchange,
   question: Question,
-  destination: Destination,
+  destination: Destination<TunnelSocket>,
   hello: Peeked,
   deps: TunnelDeps,
 ): void {
@@ -112,7 +113,7 @@ function carry(
   exchange: Exchange,
   question: Question,
   socket: Socket,
-  destination: Destination,
+  destination: Destination<TunnelSocket>,
   held: HeldClient,
   largeReads: LargeReads,
 ): void {

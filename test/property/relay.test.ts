@@ -1,14 +1,18 @@
 /** Whatever is sent in whatever pieces, to whoever reads how slowly: no byte is changed, lost or doubled on its way. */
+import type { EventEmitter } from 'node:events';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { array, assert, asyncProperty, boolean, constant, integer, oneof, record } from 'fast-check';
 import type { Arbitrary } from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { findConnectBare } from '../../src/proxy/bare-socket.ts';
 import { createLargeReads } from '../../src/proxy/large-reads.ts';
 import { Deadlines } from '../../src/proxy/deadlines.ts';
 import { relay } from '../../src/proxy/relay.ts';
+import type { Connect, TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
+import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
 
 /** What one end does: the pieces that it sends, and how it reads. */
 interface End {
@@ -43,22 +47,27 @@ function stream(size: number, seed: number): Buffer {
   return Buffer.from(words.buffer, 0, size);
 }
 
-async function socketPair(): Promise<readonly [Socket, Socket]> {
+async function socketPair<S extends TunnelSocket>(connectTo: Connect<S>): Promise<readonly [S, Socket]> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const accepted = once(server, 'connection');
-  const near = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+  const near = connectTo('127.0.0.1', port);
+  const connected = once(near, 'connect');
   const [far] = (await accepted) as [Socket];
   server.close();
-  if (near.connecting) await once(near, 'connect');
+  await connected;
   return [near, far];
 }
 
-async function layRelay(isLarge: boolean, early: readonly Buffer[]) {
-  const [[client, clientSide], [destination, destinationSide]] = await Promise.all([socketPair(), socketPair()]);
-  for (const socket of [client, destination, clientSide, destinationSide]) socket.on('error', () => {});
+async function layRelay(isLarge: boolean, toDestination: Connect<TunnelSocket>, early: readonly Buffer[]) {
+  const [[client, clientSide], [destinationSide, destination]] = await Promise.all([
+    socketPair(connectPlain),
+    socketPair(toDestination),
+  ]);
+  for (const socket of [client, destination, clientSide, destinationSide] as EventEmitter[])
+    socket.on('error', () => {});
   const counts = { bytesUp: 0, bytesDown: 0 };
   const done = new Promise<string>((onEnd) => {
     relay(clientSide, destinationSide, early, {
@@ -98,22 +107,31 @@ async function receive(socket: Socket, { pauseAfter, pauseTurns }: End): Promise
       socket.resume();
     })();
   });
+  socket.resume();
   await new Promise<void>((over) => void socket.once('end', over).once('close', () => over()));
   return Buffer.concat(chunks);
+}
+
+function connectBare(address: string, port: number): TunnelSocket {
+  const connect = findConnectBare();
+  if (!connect) throw new Error('no bare sockets here');
+  return connect(address, port);
 }
 
 const sizeOf = ({ pieces }: End): number => pieces.reduce((sum, { bytes }) => sum + bytes, 0);
 
 describe.each([
-  ['large reads', true],
-  ['the plain pipe', false],
-] as const)('over %s', (_name, isLarge) => {
+  ['large reads', true, connectPlain],
+  ['the plain pipe', false, connectPlain],
+  ['large reads of a bare socket', true, connectBare],
+  ['a bare socket', false, connectBare],
+] as const)('over %s', (_name, isLarge, toDestination) => {
   test('both directions arrive whole, and each ends for itself', async () => {
     await assert(
       asyncProperty(end, end, array(integer({ min: 1, max: 70_000 }), { maxLength: 2 }), async (up, down, first) => {
         const early = first.map((size, at) => stream(size, 77 + at));
         const [sentUp, sentDown] = [stream(sizeOf(up), 1), stream(sizeOf(down), 2)];
-        const { client, destination, counts, done } = await layRelay(isLarge, early);
+        const { client, destination, counts, done } = await layRelay(isLarge, toDestination, early);
         const received = Promise.all([receive(destination, down), receive(client, up)]);
         await Promise.all([send(client, sentUp, up), send(destination, sentDown, down)]);
         // The client ends its half; what the destination says after that still arrives.
@@ -134,7 +152,7 @@ describe.each([
     await assert(
       asyncProperty(end, boolean(), async (sent, isClient) => {
         const data = stream(sizeOf(sent), 3);
-        const { client, destination, done } = await layRelay(isLarge, []);
+        const { client, destination, done } = await layRelay(isLarge, toDestination, []);
         const [from, to] = isClient ? [client, destination] : [destination, client];
         const gone = new Promise((closed) => to.once('close', closed));
         const received = receive(to, sent);

@@ -1,0 +1,176 @@
+/** A bare socket behaves to a tunnel as a `net.Socket` does. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { probeBareSocket } from '../../src/proxy/bare-socket-probe.ts';
+import { findConnectBare } from '../../src/proxy/bare-socket.ts';
+import type { TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
+import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
+
+function connectBare(address: string, port: number): TunnelSocket {
+  const connect = findConnectBare();
+  if (!connect) throw new Error('no bare sockets here');
+  return connect(address, port);
+}
+
+/** A listener that is gone at the end of its block, with what it accepted. */
+async function listen(host: string, onAccepted: (socket: Socket) => void) {
+  const accepted: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    accepted.push(socket);
+    socket.on('error', () => {});
+    onAccepted(socket);
+  });
+  server.listen(0, host);
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.dispose]() {
+      for (const socket of accepted) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/** Everything that a socket tells of, in order. */
+function watch(socket: TunnelSocket) {
+  const events: string[] = [];
+  const pieces: Buffer[] = [];
+  socket.on('error', (error: NodeJS.ErrnoException) => events.push(`error ${error.code}`));
+  for (const name of ['connect', 'end', 'finish', 'close']) socket.on(name, () => events.push(name));
+  socket.on('data', (bytes: Buffer) => pieces.push(Buffer.from(bytes)));
+  return { events, text: () => Buffer.concat(pieces).toString() };
+}
+
+test('the probe finds them to work on this platform', async () => {
+  expect(await probeBareSocket()).toBeTypeOf('function');
+});
+
+describe.each([
+  ['net.Socket', connectPlain],
+  ['a bare socket', connectBare],
+] as const)('%s', (_name, connect: (address: string, port: number) => TunnelSocket) => {
+  test.each(['127.0.0.1', '::1'])('carries both ways over %s and is closed when both halves are', async (host) => {
+    using listener = await listen(host, (socket) => socket.pipe(socket));
+    const socket = connect(host, listener.port);
+    const { events, text } = watch(socket);
+    await once(socket, 'connect');
+    socket.resume();
+    socket.write('there ');
+    socket.write(Buffer.from('and back'));
+    socket.end();
+    await once(socket, 'close');
+    expect(text()).toBe('there and back');
+    expect(events).toEqual(['connect', 'finish', 'end', 'close']);
+    expect(socket).toMatchObject({ destroyed: true, readableEnded: true, writableFinished: true, writable: false });
+  });
+
+  test('keeps its half open when the other end has closed its own', async () => {
+    const heard = Promise.withResolvers<string>();
+    using listener = await listen('127.0.0.1', (socket) => {
+      socket.end('all I have');
+      socket.on('data', (bytes) => heard.resolve(bytes.toString()));
+    });
+    const socket = connect('127.0.0.1', listener.port);
+    watch(socket);
+    socket.resume();
+    await once(socket, 'end');
+    socket.write('an answer');
+    expect(await heard.promise).toBe('an answer');
+    expect(socket.destroyed).toBe(false);
+    socket.end();
+    await once(socket, 'close');
+  });
+
+  test('says that it was refused', async () => {
+    const listener = await listen('127.0.0.1', () => {});
+    listener[Symbol.dispose]();
+    const socket = connect('127.0.0.1', listener.port);
+    const { events } = watch(socket);
+    await new Promise((closed) => socket.once('close', closed));
+    expect(events).toEqual(['error ECONNREFUSED', 'close']);
+  });
+
+  test('given up while it connects it says nothing but that it is closed', async () => {
+    using listener = await listen('127.0.0.1', () => {});
+    const socket = connect('127.0.0.1', listener.port);
+    const { events } = watch(socket);
+    socket.destroy();
+    await once(socket, 'close');
+    expect(events).toEqual(['close']);
+  });
+
+  test('reads nothing while it is paused', async () => {
+    using listener = await listen('127.0.0.1', (socket) => socket.end('for later'));
+    const socket = connect('127.0.0.1', listener.port);
+    socket.pause();
+    await once(socket, 'connect');
+    const { events, text } = watch(socket);
+    expect(socket.isPaused()).toBe(true);
+    socket.resume();
+    await once(socket, 'end');
+    expect([text(), events]).toEqual(['for later', ['end']]);
+    socket.destroy();
+  });
+
+  test('asks to wait when nobody reads, and says when there is room again', async () => {
+    const reader = Promise.withResolvers<Socket>();
+    using listener = await listen('127.0.0.1', (socket) => reader.resolve(socket.pause()));
+    const socket = connect('127.0.0.1', listener.port);
+    watch(socket);
+    await once(socket, 'connect');
+    const block = Buffer.alloc(1 << 20, 7);
+    let sent = block.length;
+    for (; socket.write(block) && sent < 200 * block.length; sent += block.length);
+    expect([socket.writableNeedDrain, socket.writableLength > 0]).toEqual([true, true]);
+    const drained = once(socket, 'drain');
+    let received = 0;
+    const far = await reader.promise;
+    far.on('data', (bytes) => (received += bytes.length)).resume();
+    await drained;
+    expect([socket.writableNeedDrain, socket.writableLength]).toEqual([false, 0]);
+    socket.end();
+    await once(far, 'end');
+    expect(received).toBe(sent);
+    socket.destroy();
+  });
+
+  test('tells of a reset, and resets', async () => {
+    const far = Promise.withResolvers<Socket>();
+    using listener = await listen('127.0.0.1', (socket) => far.resolve(socket));
+    const socket = connect('127.0.0.1', listener.port);
+    const { events } = watch(socket);
+    socket.resume();
+    await once(socket, 'connect');
+    (await far.promise).resetAndDestroy();
+    await new Promise((closed) => socket.once('close', closed));
+    expect(events).toEqual(['connect', 'error ECONNRESET', 'close']);
+
+    const other = Promise.withResolvers<Socket>();
+    using second = await listen('127.0.0.1', (accepted) => other.resolve(accepted));
+    const resetting = connect('127.0.0.1', second.port);
+    await once(resetting, 'connect');
+    const accepted = await other.promise;
+    const code = new Promise((heard) => accepted.on('error', (error: NodeJS.ErrnoException) => heard(error.code)));
+    accepted.resume();
+    resetting.resetAndDestroy();
+    expect(await code).toBe('ECONNRESET');
+  });
+
+  test('a write to a connection that was reset fails behind the write, not in it', async () => {
+    const far = Promise.withResolvers<Socket>();
+    using listener = await listen('127.0.0.1', (socket) => far.resolve(socket));
+    const socket = connect('127.0.0.1', listener.port);
+    socket.pause();
+    await once(socket, 'connect');
+    const { events } = watch(socket);
+    const accepted = await far.promise;
+    accepted.resetAndDestroy();
+    await once(accepted, 'close');
+    socket.write('too late');
+    expect(socket.destroyed).toBe(false);
+    await new Promise((closed) => socket.once('close', closed));
+    expect(events[0]).toMatch(/^error E(PIPE|CONNRESET)$/);
+  });
+});
