@@ -20,8 +20,7 @@ const inFlight = 16;
 const holdInFlight = 64;
 /** Opened and closed before memory is read for the first time, so that what is loaded once is not counted. */
 const warmTunnels = 300;
-/** So many connections come before the first that counts: until then an engine still compiles what it runs hot. */
-const warmConnections = 20_000;
+const warmRounds = 2;
 /** After a job, so that closing and logging are done before the peer's use is read; before resident sizes are read. */
 const settleMs = 100;
 const restMs = 1500;
@@ -111,12 +110,12 @@ export const measures: Readonly<Record<Step, Measure>> = {
   },
 };
 
-/** A pass before the first round, so that no round meets a peer that has not yet compiled what it runs. */
+/**
+ * Rounds before the first that counts. An engine that compiles what runs hot makes it anew each time that a step brings it
+ * something it has not met, so each has to come behind each other.
+ */
 export async function warm(peer: Running, load: Load, chosen: readonly Step[], amounts: Amounts): Promise<void> {
-  const route = peer.route;
-  const { tunnels, bytes, requests } = amounts;
-  if (chosen.includes('down')) await load.run({ type: 'down', route, tunnels, bytes: bytes / 4 });
-  if (chosen.includes('up')) await load.run({ type: 'up', route, tunnels, bytes: bytes / 4 });
-  await load.run({ type: 'connections', route, count: warmConnections, inFlight });
-  if (chosen.includes('requests')) await load.run({ type: 'requests', route, count: requests / 2, inFlight });
+  for (let round = 0; round < warmRounds; round++) {
+    for (const step of chosen) await measures[step](peer, load, amounts);
+  }
 }
