@@ -1,7 +1,8 @@
 /**
  * Large reads for a busy end of a tunnel. By default a read brings at most 64 KiB, each into memory of its own, and
- * that is most of what a byte costs. A socket whose reads fill that is therefore made anew over the same connection,
- * with a buffer of ours that the system reads into. The connection's handle is not public: this file alone knows it.
+ * that is most of what a byte costs. A socket whose reads fill that is therefore read into a buffer of ours: a bare one
+ * can be told to, a `net.Socket` is made anew over the same connection, whose handle is not public. This file alone takes
+ * one from a `net.Socket`.
  */
 import type { OnReadOpts } from 'node:net';
 import { Socket } from 'node:net';
