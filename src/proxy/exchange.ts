@@ -60,7 +60,7 @@ export interface Exchange {
   readonly snapshot: Snapshot;
   /** Fires when the exchange has to stop; its reason is what was given to `abort`. */
   readonly signal: StopSignal;
-  /** Where the steps of an exchange set theirs. */
+  /** Where its steps set their deadlines. */
   readonly deadlines: Deadlines;
   /** Stops whatever the exchange waits for: somebody ended it, or an error that is still to be answered. */
   abort(cause: EndedBy | ProxyError): void;

@@ -20,9 +20,9 @@ import { enderOf, explainFailure } from './failure.ts';
 import type { PassageEvents } from './passage.ts';
 import { pass } from './passage.ts';
 import type { ReachDeps } from './reach.ts';
-import { connectPlain } from './tunnel-socket.ts';
 import { reach } from './reach.ts';
 import { cutOff, productName, refuseOnResponse } from './respond.ts';
+import { connectPlain } from './tunnel-socket.ts';
 
 export interface ForwardDeps extends Omit<ReachDeps<Socket>, 'connect'> {
   readonly verifier: Verifier;

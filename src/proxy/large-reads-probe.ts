@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import type { TunnelSocket } from './tunnel-socket.ts';
 import { createLargeReads } from './large-reads.ts';
+import type { TunnelSocket } from './tunnel-socket.ts';
 
 /** How long the trial may take, in milliseconds; a machine that is slower goes without. */
 const budgetMs = 1000;

@@ -23,7 +23,7 @@ export interface ResolverDeps {
 }
 
 /**
- * Resolves a host to its addresses: at once where they are known.
+ * Resolves a host to its addresses: at once where they are known. What goes wrong comes through the promise alone.
  * @throws ProxyError `dns_timeout` when the budget (milliseconds) runs out, `dns_failed` when there is no address.
  */
 export type Resolve = (
@@ -73,10 +73,10 @@ export function createResolve(deps: ResolverDeps = {}): Resolve {
 
   const query: Resolve = (host, budgetMs, signal) => {
     const { answer, addresses } = cached(host, budgetMs);
-    signal.throwIfAborted();
-    if (addresses) return addresses;
+    if (addresses && !signal.aborted) return addresses;
     return new Promise((resolve, reject) => {
       const onAbort = () => reject(signal.reason);
+      if (signal.aborted) return onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
       answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
     });

@@ -4,15 +4,9 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { probeBareSocket } from '../../src/proxy/bare-socket-probe.ts';
-import { findConnectBare } from '../../src/proxy/bare-socket.ts';
 import type { TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
 import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
-
-function connectBare(address: string, port: number): TunnelSocket {
-  const connect = findConnectBare();
-  if (!connect) throw new Error('no bare sockets here');
-  return connect(address, port);
-}
+import { connectBare } from '../support/connect-bare.ts';
 
 /** A listener that is gone at the end of its block, with what it accepted. */
 async function listen(host: string, onAccepted: (socket: Socket) => void) {

@@ -7,12 +7,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { array, assert, asyncProperty, boolean, constant, integer, oneof, record } from 'fast-check';
 import type { Arbitrary } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { findConnectBare } from '../../src/proxy/bare-socket.ts';
 import { createLargeReads } from '../../src/proxy/large-reads.ts';
 import { Deadlines } from '../../src/proxy/deadlines.ts';
 import { relay } from '../../src/proxy/relay.ts';
 import type { Connect, TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
 import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
+import { connectBare } from '../support/connect-bare.ts';
 
 /** What one end does: the pieces that it sends, and how it reads. */
 interface End {
@@ -110,12 +110,6 @@ async function receive(socket: Socket, { pauseAfter, pauseTurns }: End): Promise
   socket.resume();
   await new Promise<void>((over) => void socket.once('end', over).once('close', () => over()));
   return Buffer.concat(chunks);
-}
-
-function connectBare(address: string, port: number): TunnelSocket {
-  const connect = findConnectBare();
-  if (!connect) throw new Error('no bare sockets here');
-  return connect(address, port);
 }
 
 const sizeOf = ({ pieces }: End): number => pieces.reduce((sum, { bytes }) => sum + bytes, 0);
