@@ -3,11 +3,11 @@
  * most of what one costs, and more of it once plain http has run through the same code.
  */
 import { EventEmitter } from 'node:events';
+import { Socket } from 'node:net';
 import process from 'node:process';
 import { getSystemErrorName } from 'node:util';
 import type { HandleRequest, TcpHandle, TcpHandles } from './tcp-handle.ts';
-import { findTcpHandles } from './tcp-handle.ts';
-import type { Connect, TunnelSocket } from './tunnel-socket.ts';
+import type { ClientSocket } from './tunnel-socket.ts';
 
 /** So many bytes may wait to be written; the platform's streams have the same bound. */
 const highWaterBytes = 64 * 1024;
@@ -19,43 +19,55 @@ export interface ReadInto {
   callback(length: number, into: Uint8Array): void;
 }
 
-/** Gives what connects, or null where the platform does not let its handles be used. */
-export function findConnectBare(): Connect<BareSocket> | null {
-  const handles = findTcpHandles();
-  return handles && ((address, port) => new BareSocket(handles).connect(address, port));
-}
-
-type SocketHandle = TcpHandle & { socket: BareSocket };
+type SocketHandle = TcpHandle & { socket: BareSocket | null };
 type SocketRequest = HandleRequest & { socket: BareSocket };
 type WriteRequest = SocketRequest & { bytes: Uint8Array; onWritten: (() => void) | undefined };
 
-export class BareSocket extends EventEmitter implements TunnelSocket {
+export class BareSocket extends EventEmitter implements ClientSocket {
   destroyed = false;
   readableEnded = false;
   writableEnded = false;
   writableFinished = false;
   writableLength = 0;
   writableNeedDrain = false;
+  /** Who is at the other end of one that was accepted. */
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number | undefined;
   readonly #handles: TcpHandles;
-  readonly #handle: TcpHandle;
-  #isConnected = false;
+  readonly #handle: SocketHandle;
+  #isConnected: boolean;
   #isPaused = true;
   #isReading = false;
   #into: ReadInto | null = null;
   /** What the handle reads into at the moment: it does not keep the memory itself. */
   #lent: Uint8Array | null = null;
 
-  constructor(handles: TcpHandles) {
+  /** Paused, over a new handle or one that was accepted. */
+  constructor(handles: TcpHandles, accepted: TcpHandle | null = null) {
     super();
     this.#handles = handles;
-    const handle = handles.create() as SocketHandle;
+    const handle = (accepted ?? handles.create()) as SocketHandle;
     handle.socket = this;
     handle.onread = onRead;
     this.#handle = handle;
+    this.#isConnected = accepted !== null;
+    const peer: { address?: string; port?: number } = {};
+    accepted?.getpeername(peer);
+    accepted?.setNoDelay(true);
+    this.remoteAddress = peer.address;
+    this.remotePort = peer.port;
   }
 
   get writable(): boolean {
     return this.#isConnected && !this.writableEnded && !this.destroyed;
+  }
+
+  get bytesRead(): number {
+    return this.#handle.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.#handle.bytesWritten;
   }
 
   connect(address: string, port: number): this {
@@ -208,6 +220,21 @@ export class BareSocket extends EventEmitter implements TunnelSocket {
     return this;
   }
 
+  /**
+   * Gives the connection to a `net.Socket`, paused, that begins with what was read already. This socket is of no more use
+   * and says that it is closed when that one is.
+   */
+  handOver(read: Buffer): Socket {
+    this.pause();
+    this.destroyed = true;
+    this.#handle.socket = null;
+    const options: object = { handle: this.#handle, allowHalfOpen: true, manualStart: true };
+    const taken = new Socket(options);
+    taken.once('close', () => this.#sayClosed(null));
+    taken.unshift(read);
+    return taken;
+  }
+
   #sayClosed(error: Error | null): void {
     if (error) this.emit('error', error);
     this.emit('close');
@@ -231,7 +258,7 @@ export class BareSocket extends EventEmitter implements TunnelSocket {
 }
 
 function onRead(this: TcpHandle, data: ArrayBuffer | undefined): Uint8Array | undefined {
-  return (this as SocketHandle).socket.noteRead(data);
+  return (this as SocketHandle).socket?.noteRead(data);
 }
 
 function onConnected(this: HandleRequest, status: number): void {

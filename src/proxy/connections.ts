@@ -1,23 +1,27 @@
 /** The connections that are open, counted against the limits in all and by client. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import process from 'node:process';
 import type { Address } from '../address/ip.ts';
 import type { Config } from '../config/config.ts';
+import type { Deadline } from './deadlines.ts';
+import { Deadlines } from './deadlines.ts';
 import { OpenList } from './open-list.ts';
 import { letGo } from './respond.ts';
+import type { ClientSocket } from './tunnel-socket.ts';
 
 /** What is known of a connection between its requests. */
 export interface Connection {
   readonly client: Address;
   /** Whom its client certificate names. */
   user: string | null;
-  /** What speaks over it: the accepted socket, and once there is TLS the socket that speaks that. */
-  socket: Socket;
+  /** What speaks over it: the accepted socket, or the one that took its place, to speak TLS or plain http. */
+  socket: ClientSocket;
   /** Set from its accept until TLS is spoken, where it is to be. */
   isHandshaking: boolean;
   /** When it was accepted, on the clock of `performance.now`. */
   readonly since: number;
+  /** By when its first head is to be there, where nobody else sees to that. */
+  headDue: Deadline | null;
   /** Requests read and not yet answered. */
   outstanding: number;
   /** Requests are served one after the other, as they are answered: the end of those so far; null before the first. */
@@ -48,17 +52,17 @@ export interface Admission {
 export interface Connections {
   /** The limit that one more connection of this client would break here, or null. */
   limitFor(client: string, limits: Config['limits']): Limit | null;
-  add(socket: Socket, client: Address): Connection;
-  /** From now on the connection is known by the socket that speaks TLS over it; it lives as long as the accepted one. */
-  rename(socket: Socket, secured: Socket): void;
-  get(socket: Socket): Connection | undefined;
+  add(socket: ClientSocket, client: Address): Connection;
+  /** From now on the connection is known by another socket over it; it lives as long as the accepted one. */
+  rename(socket: ClientSocket, other: ClientSocket): void;
+  get(socket: ClientSocket): Connection | undefined;
   [Symbol.iterator](): Iterator<Connection>;
   readonly size: number;
 }
 
 /** A socket knows its connection. */
 const connectionOf = Symbol('connection');
-type ClientSocket = Socket & { [connectionOf]?: Connection | undefined };
+type KnownSocket = ClientSocket & { [connectionOf]?: Connection | undefined };
 
 /** `onEnd` is told of the client of each connection that has ended. */
 export function createConnections(onEnd: (client: string) => void): Connections {
@@ -69,13 +73,14 @@ export function createConnections(onEnd: (client: string) => void): Connections 
       if (open.size >= limits.connections) return 'connections';
       return (perClient.get(client) ?? 0) >= limits.connectionsPerClient ? 'connectionsPerClient' : null;
     },
-    add(socket: ClientSocket, client) {
+    add(socket: KnownSocket, client) {
       const connection: Connection = {
         client,
         user: null,
         socket,
         isHandshaking: false,
         since: performance.now(),
+        headDue: null,
         outstanding: 0,
         turn: null,
         answering: null,
@@ -89,6 +94,7 @@ export function createConnections(onEnd: (client: string) => void): Connections 
       perClient.set(client.text, (perClient.get(client.text) ?? 0) + 1);
       socket.on('close', () => {
         open.remove(entry);
+        Deadlines.clear(connection.headDue);
         forget(connection.socket);
         const left = (perClient.get(client.text) ?? 1) - 1;
         if (left > 0) perClient.set(client.text, left);
@@ -98,14 +104,14 @@ export function createConnections(onEnd: (client: string) => void): Connections 
       });
       return connection;
     },
-    rename(socket: ClientSocket, secured: ClientSocket) {
+    rename(socket: KnownSocket, other: KnownSocket) {
       const connection = socket[connectionOf];
       if (!connection) return;
       forget(socket);
-      secured[connectionOf] = connection;
-      connection.socket = secured;
+      other[connectionOf] = connection;
+      connection.socket = other;
     },
-    get: (socket: ClientSocket) => socket[connectionOf],
+    get: (socket: KnownSocket) => socket[connectionOf],
     [Symbol.iterator]: () => open[Symbol.iterator](),
     get size() {
       return open.size;
@@ -113,6 +119,6 @@ export function createConnections(onEnd: (client: string) => void): Connections 
   };
 }
 
-function forget(socket: ClientSocket): void {
+function forget(socket: KnownSocket): void {
   socket[connectionOf] = undefined;
 }

@@ -2,7 +2,6 @@
  * One exchange: what a client asked and what became of it. Each step fills the record, `close` hands it over once.
  * The exchange looks after the client socket's end from the tick in which it opens.
  */
-import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import type { ProxyError, Reason } from '../errors.ts';
 import type { AdmittedTunnel } from '../policy/rejudge.ts';
@@ -14,6 +13,7 @@ import type { Deadline, Waiting } from './deadlines.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Entry } from './open-list.ts';
 import { OpenList } from './open-list.ts';
+import type { ClientSocket } from './tunnel-socket.ts';
 
 export type Verdict = 'allow' | 'deny' | 'challenge' | 'would_deny' | 'error';
 export type EndedBy = 'client' | 'destination' | 'idle' | 'drain' | 'reload' | 'operator' | 'error';
@@ -84,7 +84,7 @@ export interface ExchangeDeps {
 
 /** Opens exchanges and knows those that are open, so that a drain finds them. */
 export interface ExchangeRegistry {
-  open(kind: ExchangeRecord['kind'], socket: Socket, client: Address, snapshot: Snapshot): Exchange;
+  open(kind: ExchangeRecord['kind'], socket: ClientSocket, client: Address, snapshot: Snapshot): Exchange;
   /** The exchanges that are open, oldest first. */
   all(): Iterable<Exchange>;
   /** Stops every open exchange. */
@@ -109,7 +109,7 @@ export function createExchangeRegistry(deps: ExchangeDeps): ExchangeRegistry {
     onNoneLeft: () => waiting.splice(0).forEach((resolve) => resolve()),
   };
 
-  function open(kind: ExchangeRecord['kind'], socket: Socket, client: Address, snapshot: Snapshot): Exchange {
+  function open(kind: ExchangeRecord['kind'], socket: ClientSocket, client: Address, snapshot: Snapshot): Exchange {
     const id = `${prefix}${(count++).toString(36)}`;
     const record = newRecord(id, kind, client, socket.remotePort ?? 0, snapshot.configHash);
     return new OpenExchange(registry, record, socket, client, snapshot);
@@ -147,11 +147,11 @@ class OpenExchange implements Exchange, Waiting {
   readonly #started = performance.now();
   readonly #onGone = () => this.abort('client');
   /** The client's, while its end is the exchange's. */
-  #socket: Socket | null;
+  #socket: ClientSocket | null;
   #tunnelOpen: Deadline | null = null;
   #isClosed = false;
 
-  constructor(registry: Registry, record: ExchangeRecord, socket: Socket, client: Address, snapshot: Snapshot) {
+  constructor(registry: Registry, record: ExchangeRecord, socket: ClientSocket, client: Address, snapshot: Snapshot) {
     this.#registry = registry;
     this.deadlines = registry.deadlines;
     this.#entry = registry.openExchanges.add(this);

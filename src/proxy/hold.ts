@@ -1,5 +1,6 @@
 /** Reads a client into a bounded buffer while nothing may flow yet: a reset is only seen on a socket that is read. */
-import type { Socket } from 'node:net';
+
+import type { TunnelSocket } from './tunnel-socket.ts';
 
 export interface HeldClient {
   /** Calls back with each piece, those already here included, until `release`. */
@@ -14,7 +15,7 @@ export interface HeldClient {
 }
 
 /** Holds what a client sends, `head` (what came behind the CONNECT) first; beyond `maxBytes` the client is paused. */
-export function holdClient(socket: Socket, head: Buffer, maxBytes: number): HeldClient {
+export function holdClient(socket: TunnelSocket, head: Buffer, maxBytes: number): HeldClient {
   const pieces: Buffer[] = head.length > 0 ? [head] : [];
   let length = head.length;
   let listener: ((bytes: Buffer) => void) | null = null;

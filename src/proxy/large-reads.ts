@@ -1,12 +1,7 @@
 /**
  * Large reads for a busy end of a tunnel. By default a read brings at most 64 KiB, each into memory of its own, and
- * that is most of what a byte costs. A socket whose reads fill that is therefore read into a buffer of ours: a bare one
- * can be told to, a `net.Socket` is made anew over the same connection, whose handle is not public. This file alone takes
- * one from a `net.Socket`.
+ * that is most of what a byte costs. A bare socket whose reads fill that is therefore read into a buffer of ours.
  */
-import type { OnReadOpts } from 'node:net';
-import { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { BareSocket } from './bare-socket.ts';
 import type { TunnelSocket } from './tunnel-socket.ts';
 
@@ -21,20 +16,17 @@ const maxLarge = 64;
 const maxSpare = 8;
 
 /** Gets each read. With `isLent` the memory is read into again after the call, unless the socket was paused in it. */
-export type OnBytes = (bytes: Buffer, isLent: boolean) => void;
+type OnBytes = (bytes: Buffer, isLent: boolean) => void;
 
 export interface LargeReads {
   /** Whether a read was as large as a default one can be. */
   isFull(bytes: Buffer): boolean;
-  /**
-   * The same connection with large reads: the same socket, or another that is paused and takes its place. Null where it
-   * cannot be had now.
-   */
-  takeOver(socket: TunnelSocket, onBytes: OnBytes): TunnelSocket | null;
+  /** From now on reads are large where the socket is a bare one, and `onBytes` gets them in place of its listeners. */
+  begin(socket: TunnelSocket, onBytes: OnBytes): void;
 }
 
 /** Shares one small and a few large buffers among all ends of this process. */
-export function createLargeReads(isPossible: boolean = process.platform !== 'win32'): LargeReads {
+export function createLargeReads(): LargeReads {
   const shared = Buffer.allocUnsafeSlow(defaultReadBytes);
   const spare: Buffer[] = [];
   let out = 0;
@@ -46,14 +38,10 @@ export function createLargeReads(isPossible: boolean = process.platform !== 'win
   };
 
   return {
-    isFull: (bytes) => isPossible && bytes.length >= defaultReadBytes,
-    takeOver(socket, onBytes) {
-      if (!isPossible || socket.destroyed || socket.readableEnded) return null;
-      // Of a socket that is neither, what is read is not what its connection reads: TLS lies between.
-      const isBare = socket instanceof BareSocket;
-      if (isBare && socket.isReadInto) return null;
-      if (!isBare && (!(socket instanceof Socket) || socket instanceof TLSSocket || !canBeMadeAnew(socket)))
-        return null;
+    isFull: (bytes) => bytes.length >= defaultReadBytes,
+    begin(socket, onBytes) {
+      // Of any other, what is read is not what its connection reads: streams or TLS lie between.
+      if (!(socket instanceof BareSocket) || socket.isReadInto || socket.destroyed || socket.readableEnded) return;
       let buffer = takeLarge();
       const giveBack = (canReuse: boolean) => {
         if (buffer === shared) return;
@@ -63,7 +51,7 @@ export function createLargeReads(isPossible: boolean = process.platform !== 'win
       };
       const onread = {
         buffer: () => buffer,
-        callback: (length: number, into: Uint8Array): boolean => {
+        callback: (length: number, into: Uint8Array): void => {
           const bytes = Buffer.from(into.buffer, into.byteOffset, length);
           if (into === shared) {
             onBytes(Buffer.from(bytes), false);
@@ -71,32 +59,12 @@ export function createLargeReads(isPossible: boolean = process.platform !== 'win
           } else {
             onBytes(bytes, true);
             // A paused end still has its memory in use; who holds it then is the write.
-            if (length < busyBytes) giveBack(!taken.isPaused());
+            if (length < busyBytes) giveBack(!socket.isPaused());
           }
-          return true;
         },
       };
-      const taken: TunnelSocket = isBare ? socket.readInto(onread) : makeAnew(socket, onread);
-      taken.once('close', () => giveBack(false));
-      return taken;
+      socket.readInto(onread);
+      socket.once('close', () => giveBack(false));
     },
   };
-}
-
-function canBeMadeAnew(socket: Socket): boolean {
-  if (socket.readableLength > 0 || socket.writableLength > 0 || socket.writableEnded) return false;
-  // Its `drain` may still be to come though all is written; whoever waits for it would wait for ever.
-  return !socket.writableNeedDrain && (socket as unknown as { _handle: object | null })._handle !== null;
-}
-
-/** Another socket over the same connection, paused. Whoever counts or ends the old one counts and ends the connection. */
-function makeAnew(socket: Socket, onread: OnReadOpts): Socket {
-  const owner = socket as unknown as { _handle: object | null };
-  const options = { handle: owner._handle, allowHalfOpen: true, onread, manualStart: true };
-  owner._handle = null;
-  const taken = new Socket(options as ConstructorParameters<typeof Socket>[0]);
-  taken.pause();
-  taken.once('close', () => void socket.destroy());
-  socket.once('close', () => void taken.destroy());
-  return taken;
 }

@@ -13,6 +13,9 @@ export interface MalformedHead {
   readonly hint: string | null;
 }
 
+/** The code of node:http for a head that did not come in time. */
+export const lateHead = 'ERR_HTTP_REQUEST_TIMEOUT';
+
 /** First byte of a TLS record that carries a handshake (RFC 8446 section 5.1). */
 const tlsHandshake = 0x16;
 
@@ -25,7 +28,7 @@ export function malformedHead(cause: HeadError, bytesRead: number): MalformedHea
     error: new ProxyError('malformed_request', { phrase, status, cause }),
     hint,
   });
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+  if (code === lateHead) {
     return bytesRead === 0
       ? null
       : {

@@ -1,5 +1,4 @@
 /** Refusals that belong to a connection and not to a request: the client's address, a limit, an unreadable head. */
-import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import { admittingEntry } from '../policy/admitting-entry.ts';
@@ -8,19 +7,20 @@ import type { Limit } from './connections.ts';
 import type { Exchange, ExchangeRegistry } from './exchange.ts';
 import { verdictOf } from './failure.ts';
 import { refuseInTls, refuseOnSocket } from './respond.ts';
+import type { ClientSocket } from './tunnel-socket.ts';
 
 export interface Refuser {
   /** Judges a client at accept; true when it was refused and answered, with an alert alone where it expects TLS. */
-  refuseClient(socket: Socket, client: Address, isTls: boolean): boolean;
+  refuseClient(socket: ClientSocket, client: Address, isTls: boolean): boolean;
   /** Refuses a connection too many in the same way. */
-  refuseAbove(limit: Limit, socket: Socket, client: Address, isTls: boolean): void;
+  refuseAbove(limit: Limit, socket: ClientSocket, client: Address, isTls: boolean): void;
   /** Answers (unless `answer` does), closes with care, and logs when the connection is gone. */
-  refuse(socket: Socket, client: Address, error: ProxyError, hint: string | null, answer?: Answer): void;
+  refuse(socket: ClientSocket, client: Address, error: ProxyError, hint: string | null, answer?: Answer): void;
   /** Logs a refusal that gets no answer. */
-  logRefusal(socket: Socket, client: Address, error: ProxyError, hint: string | null): void;
+  logRefusal(socket: ClientSocket, client: Address, error: ProxyError, hint: string | null): void;
 }
 
-type Answer = (socket: Socket, error: ProxyError, id: string) => void;
+type Answer = (socket: ClientSocket, error: ProxyError, id: string) => void;
 
 /** Refused clients that may linger over their answer at the same time; beyond, they are cut off at once. */
 const maxLingering = 1024;
@@ -28,7 +28,7 @@ const maxLingering = 1024;
 export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapshot): Refuser {
   let lingering = 0;
 
-  function open(socket: Socket, client: Address, error: ProxyError, hint: string | null): Exchange {
+  function open(socket: ClientSocket, client: Address, error: ProxyError, hint: string | null): Exchange {
     const exchange = exchanges.open('connection', socket, client, current());
     const { record } = exchange;
     record.verdict = verdictOf(error.reason);
@@ -39,7 +39,7 @@ export function createRefuser(exchanges: ExchangeRegistry, current: () => Snapsh
   }
 
   function refuse(
-    socket: Socket,
+    socket: ClientSocket,
     client: Address,
     error: ProxyError,
     hint: string | null,

@@ -118,8 +118,7 @@ class Relay implements Waiting {
 /** What is read from one side and written to the other. */
 class Side {
   readonly name: 'client' | 'destination';
-  /** Made anew over the same connection once its reads are large. */
-  socket: TunnelSocket;
+  readonly socket: TunnelSocket;
   readonly #relay: Relay;
   #heldTimer: NodeJS.Timeout | null = null;
   /** Made with the first lent bytes. */
@@ -136,12 +135,9 @@ class Side {
   }
 
   listen(): void {
-    this.socket.on('data', onData);
-    this.#listenToEnds(this.socket);
-  }
-
-  #listenToEnds(socket: SidedSocket): void {
+    const socket: SidedSocket = this.socket;
     socket[sideOf] = this;
+    socket.on('data', onData);
     socket.on('drain', onDrain);
     socket.on('end', onEnd);
     socket.on('error', onError);
@@ -217,15 +213,7 @@ class Side {
   }
 
   static #enlarge(this: void, side: Side): void {
-    const old: SidedSocket = side.socket;
-    const taken = side.#relay.options.largeReads.takeOver(old, (bytes, isLent) => side.#onBytes(bytes, isLent));
-    // Where reads of the same socket go elsewhere there is nothing to move.
-    if (!taken || taken === old) return;
-    old.off('data', onData).off('drain', onDrain).off('end', onEnd).off('error', onError).off('close', onClose);
-    old[sideOf] = null;
-    side.socket = taken;
-    side.#listenToEnds(taken);
-    if (!old.isPaused()) taken.resume();
+    side.#relay.options.largeReads.begin(side.socket, (bytes, isLent) => side.#onBytes(bytes, isLent));
   }
 }
 

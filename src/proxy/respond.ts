@@ -15,7 +15,7 @@ const lingerBytes = 64 * 1024;
 const lingerMs = 500;
 
 /** Answers on a bare socket, half-closes, and drops what the client still sends. */
-export function refuseOnSocket(socket: Socket, error: ProxyError, id: string): void {
+export function refuseOnSocket(socket: TunnelSocket, error: ProxyError, id: string): void {
   if (socket.destroyed || !socket.writable) {
     socket.destroy();
     return;
@@ -23,7 +23,7 @@ export function refuseOnSocket(socket: Socket, error: ProxyError, id: string): v
   const { phrase, fields, body } = answerFor(error, id);
   let head = `HTTP/1.1 ${error.status} ${phrase}\r\n`;
   for (let index = 0; index < fields.length; index += 2) head += `${fields[index]}: ${fields[index + 1]}\r\n`;
-  socket.write(`${head}\r\n${body}`, 'latin1');
+  socket.write(Buffer.from(`${head}\r\n${body}`, 'latin1'));
   lingeringClose(socket);
 }
 
@@ -31,7 +31,7 @@ export function refuseOnSocket(socket: Socket, error: ProxyError, id: string): v
 export const accessDenied: Uint8Array = Buffer.from([21, 3, 3, 0, 2, 2, 49]);
 
 /** Refuses in the only words that a client understands whose handshake has not begun. */
-export function refuseInTls(socket: Socket): void {
+export function refuseInTls(socket: TunnelSocket): void {
   socket.write(accessDenied);
   lingeringClose(socket);
 }

@@ -1,33 +1,40 @@
 /** Listens, judges a client's address before anything else, and hands each request to the tunnel or the forward. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer } from './node-http.ts';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../address/ip.ts';
 import { hostPort, parseAddress } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
+import type { Config } from '../config/config.ts';
 import type { ListenerKeys } from '../config/listener-keys.ts';
 import { parseAuthorityForm } from '../message/request-target.ts';
 import type { Snapshot } from '../state/snapshot.ts';
+import type { BareSockets } from './bare-sockets.ts';
+import type { ConnectRequest } from './connect-head.ts';
+import { findReadConnectHead } from './connect-head.ts';
 import type { Admission, Connection, Limit } from './connections.ts';
 import { createConnections } from './connections.ts';
+import { Deadlines } from './deadlines.ts';
 import type { Exchange, ExchangeRegistry } from './exchange.ts';
 import type { ForwardDeps } from './forward.ts';
 import { createForward } from './forward.ts';
+import { createFirstHead } from './first-head.ts';
+import { createHttpListener } from './http-listener.ts';
 import type { LargeReads } from './large-reads.ts';
-import { malformedHead } from './malformed-head.ts';
+import { lateHead, malformedHead } from './malformed-head.ts';
 import { rememberReadings } from './recent-readings.ts';
 import { createRefuser } from './refuse-connection.ts';
 import { ignore, lingeringClose } from './respond.ts';
 import type { TlsListener } from './tls-listener.ts';
 import { createTlsListener } from './tls-listener.ts';
 import { serveTunnel } from './tunnel.ts';
-import type { Connect, TunnelSocket } from './tunnel-socket.ts';
+import type { ClientSocket } from './tunnel-socket.ts';
+import { connectPlain } from './tunnel-socket.ts';
 
 export interface ServerDeps extends Omit<ForwardDeps, 'open'> {
   readonly largeReads: LargeReads;
-  /** How the destination of a tunnel is connected to. */
-  readonly connectTunnel: Connect<TunnelSocket>;
+  /** What tunnels are made of; null: sockets of the platform. */
+  readonly bareSockets: BareSockets | null;
   readonly current: () => Snapshot;
   readonly exchanges: ExchangeRegistry;
   /** Counts connections with other processes; unless given the limits hold in this one. */
@@ -71,44 +78,55 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   const admissions = new Set<Promise<void>>();
   const readAddress = rememberReadings(parseAddress, (address) => address !== null);
   const parseTarget = rememberReadings(parseAuthorityForm, ({ ok }) => ok);
+  const deadlines = new Deadlines();
   const servers: Server[] = [];
   const tlsListeners: (TlsListener | null)[] = [];
   let isDraining = false;
-  const open = (kind: Exchange['record']['kind'], socket: Socket, client: Address): Exchange =>
+  const open = (kind: Exchange['record']['kind'], socket: ClientSocket, client: Address): Exchange =>
     deps.exchanges.open(kind, socket, client, deps.current());
   const forward = createForward({ ...deps, open });
-  const tunnelDeps = { ...deps, open, parseTarget, connect: deps.connectTunnel };
+  const tunnelDeps = { ...deps, open, parseTarget, connect: deps.bareSockets?.connect ?? connectPlain };
   const refuser = createRefuser(deps.exchanges, deps.current);
 
-  function onConnection(socket: Socket, tls: TlsListener | null, serveHttp: (socket: Socket) => void): void {
-    own(socket);
+  /** What comes next on a connection that is let in. */
+  type Serve<S extends ClientSocket> = (socket: S, connection: Connection) => void;
+
+  function onConnection<S extends ClientSocket>(socket: S, isTls: boolean, serve: Serve<S>): void {
+    socket.on('error', ignore);
+    socket.setMaxListeners(0);
     const client = readAddress(socket.remoteAddress ?? '');
     if (!client) return void socket.destroy();
-    if (refuser.refuseClient(socket, client, tls !== null)) return;
+    if (refuser.refuseClient(socket, client, isTls)) return;
     const limit = admission.take(client.text);
-    if (!(limit instanceof Promise)) return admit(socket, client, tls, serveHttp, limit);
+    if (!(limit instanceof Promise)) return admit(socket, client, isTls, serve, limit);
     const asking = limit.then((found) => {
       admissions.delete(asking);
-      admit(socket, client, tls, serveHttp, found);
+      admit(socket, client, isTls, serve, found);
     });
     admissions.add(asking);
   }
 
-  function admit(
-    socket: Socket,
+  function admit<S extends ClientSocket>(
+    socket: S,
     client: Address,
-    tls: TlsListener | null,
-    serveHttp: (socket: Socket) => void,
+    isTls: boolean,
+    serve: Serve<S>,
     limit: Limit | null,
   ): void {
-    if (limit !== null) return refuser.refuseAbove(limit, socket, client, tls !== null);
+    if (limit !== null) return refuser.refuseAbove(limit, socket, client, isTls);
     if (socket.destroyed) return deps.admission?.release(client.text);
-    const connection = connections.add(socket, client);
-    if (!tls) return serveHttp(socket);
+    serve(socket, connections.add(socket, client));
+  }
+
+  function serveTls(
+    tls: TlsListener,
+    serveHttp: (socket: Socket) => void,
+    socket: Socket,
+    connection: Connection,
+  ): void {
     connection.isHandshaking = true;
     tls.secure(socket, {
       onSecure(secured, user) {
-        own(secured);
         connection.isHandshaking = false;
         connection.user = user;
         connections.rename(socket, secured);
@@ -116,17 +134,10 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       },
       onPlain(error, hint) {
         connection.isTaken = true;
-        refuser.refuse(socket, client, error, hint);
+        refuser.refuse(socket, connection.client, error, hint);
       },
-      onFailed: (error, hint) => refuser.logRefusal(socket, client, error, hint),
+      onFailed: (error, hint) => refuser.logRefusal(socket, connection.client, error, hint),
     });
-  }
-
-  function own(socket: Socket): void {
-    socket.on('error', ignore);
-    socket.setMaxListeners(0);
-    // node:http closes behind a last answer through this method, which would leave unread input behind.
-    socket.destroySoon = closeLingering;
   }
 
   /** Requests of one connection take turns: pipelined ones are judged when the one before is answered. */
@@ -155,7 +166,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
   }
 
   function takeTurn(
-    socket: Socket,
+    socket: ClientSocket,
     connection: Connection,
     act: () => Promise<void> | void,
     pass: () => void = () => {},
@@ -165,11 +176,11 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     );
   }
 
-  function logMalformed(socket: Socket, { client }: Connection, phrase: string): void {
+  function logMalformed(socket: ClientSocket, { client }: Connection, phrase: string): void {
     refuser.logRefusal(socket, client, new ProxyError('malformed_request', { phrase }), null);
   }
 
-  function onConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
+  function onConnect(request: ConnectRequest, socket: ClientSocket, head: Buffer): void {
     const connection = connections.get(socket);
     if (!connection || connection.isTaken) return void socket.destroy();
     connection.isTaken = true;
@@ -180,7 +191,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     socket.destroy();
   }
 
-  function onClientError(cause: Error, socket: Socket): void {
+  function onClientError(cause: Error, socket: ClientSocket): void {
     const connection = connections.get(socket);
     const failure = malformedHead(cause, socket.bytesRead);
     // What is already being closed is only read to be dropped.
@@ -198,52 +209,49 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     });
   }
 
-  function createListener(tls: TlsListener | null): Server {
-    const { limits } = deps.current().config;
-    const server = createServer({
-      connectionsCheckingInterval: 500,
-      headersTimeout: limits.headerMs,
-      requestTimeout: 0,
-      keepAliveTimeout: limits.keepAliveMs,
-      maxHeaderSize: limits.headerBytes,
-      insecureHTTPParser: false,
-      requireHostHeader: false,
-      noDelay: true,
-    });
-    // Fields beyond a count would be dropped in silence; the head's size is the limit.
-    server.maxHeadersCount = 0;
-    // Closing would take those with it that have not yet sent their first request; ours are closed by `stopAccepting`.
-    server.closeIdleConnections = () => {};
-    // A client may close its half behind a whole request and still read the answer.
-    Object.assign(server, { httpAllowHalfOpen: true });
-    const httpListeners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
-    const serveHttp = (socket: Socket) => httpListeners.forEach((listener) => listener.call(server, socket));
-    server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => onConnection(socket, tls, serveHttp));
-    // Whatever a request expects, it is judged first.
-    for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) server.on(event, onRequest);
-    server.on('connect', (request, socket, head: Buffer) => onConnect(request, socket as Socket, head));
-    server.on('clientError', (cause, socket) => onClientError(cause, socket as Socket));
-    return server;
-  }
-
   function bind(
     where: { readonly host: string; readonly port: number } | { readonly fd: number },
     keys: ListenerKeys | null,
   ): Promise<{ address: string; port: number }> {
     const tls = keys && createTlsListener(keys, deps.current().config.limits.headerMs);
     tlsListeners.push(tls);
-    const server = createListener(tls);
+    const { limits } = deps.current().config;
+    const { server, serve } = createHttpListener(limits, { onRequest, onConnect, onClientError });
+    const begin: Serve<Socket> = tls ? (socket, connection) => serveTls(tls, serve, socket, connection) : serve;
+    server.on('connection', (socket: Socket) => onConnection(socket, tls !== null, begin));
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ ...where, backlog: 4096 }, () => {
         server.off('error', reject);
         servers.push(server);
+        if (!tls) acceptBare(server, serve, limits);
         const { address, port } = server.address() as AddressInfo;
         server.on('error', (error) => deps.onBug(error, hostPort(address, port)));
         resolve({ address, port });
       });
     });
+  }
+
+  /** Where the platform lets that be, a tunnel is bare from its accept. */
+  function acceptBare(server: Server, serveHttp: (socket: Socket) => void, limits: Config['limits']): void {
+    const readConnectHead = findReadConnectHead(limits.headerBytes);
+    if (!deps.bareSockets || !readConnectHead) return;
+    const { headerMs } = limits;
+    const serve = createFirstHead({
+      connections,
+      deadlines,
+      readConnectHead,
+      headerMs,
+      onLate,
+      onConnect,
+      onOther: serveHttp,
+    });
+    deps.bareSockets.accept(server, (socket) => onConnection(socket, false, serve));
+  }
+
+  function onLate(connection: Connection): void {
+    if (connection.isTaken || connection.reading) return;
+    onClientError(Object.assign(new Error('no head in time'), { code: lateHead }), connection.socket);
   }
 
   function closeUnlessBusy(connection: Connection): void {
@@ -281,10 +289,6 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       return connections.size;
     },
   };
-}
-
-function closeLingering(this: Socket): void {
-  lingeringClose(this);
 }
 
 function isBusy(connection: Connection): boolean {

@@ -8,6 +8,9 @@ export interface HandleRequest {
 
 /** Calls give 0 or a negative system error number. */
 export interface TcpHandle {
+  /** Bytes that came, and that went or wait to. */
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
   /** Called for each read; gives other memory to read into, if there is some. */
   onread: (this: TcpHandle, data: ArrayBuffer | undefined) => Uint8Array | undefined;
   connect(request: HandleRequest, address: string, port: number): number;
@@ -18,10 +21,18 @@ export interface TcpHandle {
   writeBuffer(request: HandleRequest, bytes: Uint8Array): number;
   /** 1 where it is done at once. */
   shutdown(request: HandleRequest): number;
+  /** Fills in who is at the other end. */
+  getpeername(peer: { address?: string; port?: number }): number;
   setNoDelay(isOn: boolean): number;
   setKeepAlive(isOn: boolean, initialDelaySeconds: number): number;
   close(onClosed: () => void): void;
   reset(onClosed: () => void): number;
+}
+
+/** What a listening server accepts with. */
+export interface ListeningHandle {
+  /** Called for each connection accepted, or with the error number of one that was not. */
+  onconnection: (this: ListeningHandle, status: number, accepted: TcpHandle | undefined) => void;
 }
 
 export interface TcpHandles {

@@ -27,6 +27,14 @@ export interface TunnelSocket extends EventEmitter {
   setKeepAlive(isOn: boolean, initialDelayMs: number): unknown;
 }
 
+/** A connection that was accepted. */
+export interface ClientSocket extends TunnelSocket {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
 /** Connects to an address: `connect` or `error` follows. Half-open ends are allowed, small writes go out at once. */
 export type Connect<S extends TunnelSocket> = (address: string, port: number) => S;
 

@@ -1,6 +1,4 @@
 /** CONNECT: judge, connect, answer 200, look at the ClientHello, relay (RFC 9110 section 9.3.6). */
-import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Address } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import { checkConnectFields, fieldValues, viaHasName } from '../message/fields.ts';
@@ -11,6 +9,8 @@ import { judgeServerName, wantsServerName } from '../policy/server-name.ts';
 import type { Verifier } from '../state/verify.ts';
 import type { Peer } from './authenticate.ts';
 import { authenticate } from './authenticate.ts';
+import type { BareSockets } from './bare-sockets.ts';
+import type { ConnectRequest } from './connect-head.ts';
 import type { Exchange } from './exchange.ts';
 import { enderOf, explainFailure } from './failure.ts';
 import type { HeldClient } from './hold.ts';
@@ -22,12 +22,13 @@ import type { Destination, ReachDeps } from './reach.ts';
 import { noteWouldDeny, reach, refusal } from './reach.ts';
 import { relay } from './relay.ts';
 import { accessDenied, lingeringClose, productName, refuseOnSocket } from './respond.ts';
-import type { TunnelSocket } from './tunnel-socket.ts';
+import type { ClientSocket, TunnelSocket } from './tunnel-socket.ts';
 
 export interface TunnelDeps extends ReachDeps<TunnelSocket> {
   readonly verifier: Verifier;
-  readonly open: (kind: 'tunnel', socket: Socket, client: Address) => Exchange;
+  readonly open: (kind: 'tunnel', socket: ClientSocket, client: Address) => Exchange;
   readonly largeReads: LargeReads;
+  readonly bareSockets: BareSockets | null;
   /** Reads the target of a CONNECT. */
   readonly parseTarget: typeof parseAuthorityForm;
   readonly onBug: (error: unknown, id: string) => void;
@@ -37,12 +38,13 @@ const established: Uint8Array = Buffer.from('HTTP/1.1 200 Connection established
 
 /** Serves one CONNECT until its tunnel flows, which then ends by itself. Never throws. */
 export async function serveTunnel(
-  request: IncomingMessage,
-  socket: Socket,
+  request: ConnectRequest,
+  accepted: ClientSocket,
   head: Buffer,
   { client, user }: Peer,
   deps: TunnelDeps,
 ): Promise<void> {
+  const socket = deps.bareSockets?.takeOver(accepted) ?? accepted;
   const exchange = deps.open('tunnel', socket, client);
   const { record } = exchange;
   record.method = 'CONNECT';
@@ -67,7 +69,7 @@ export async function serveTunnel(
       : null;
     if (hello) admitServerName(exchange, question, destination, hello, deps);
     // Nothing here waits for its end: a tunnel may last for days, and the request would be kept as long.
-    if (hello?.type !== 'closed') return carry(exchange, question, socket, destination, held, deps.largeReads);
+    if (hello?.type !== 'closed') return carry(exchange, question, socket, destination, held, deps);
     socket.destroy();
     destination.socket.destroy();
     exchange.close('client');
@@ -82,7 +84,7 @@ export async function serveTunnel(
   }
 }
 
-function readTarget(request: IncomingMessage, { parseTarget, viaName }: TunnelDeps): Target {
+function readTarget(request: ConnectRequest, { parseTarget, viaName }: TunnelDeps): Target {
   // node:http also reads a request line without a version, and one with 2.0.
   if (request.httpVersionMajor !== 1) throw new ProxyError('malformed_request', { phrase: 'Not HTTP/1.0 or HTTP/1.1' });
   const parsed = parseTarget(request.url ?? '');
@@ -112,10 +114,10 @@ function admitServerName(
 function carry(
   exchange: Exchange,
   question: Question,
-  socket: Socket,
+  socket: ClientSocket,
   destination: Destination<TunnelSocket>,
   held: HeldClient,
-  largeReads: LargeReads,
+  { largeReads, bareSockets }: TunnelDeps,
 ): void {
   const { limits } = exchange.snapshot.config;
   const { judged } = destination;
@@ -126,7 +128,7 @@ function carry(
     dialled: judged,
     serverName: isLookedAt ? exchange.record.tlsServerName : undefined,
   });
-  relay(socket, destination.socket, early, {
+  relay(socket, bareSockets?.takeOver(destination.socket) ?? destination.socket, early, {
     idleMs: limits.idleMs,
     halfCloseMs: limits.halfCloseMs,
     signal: exchange.signal,
@@ -138,7 +140,7 @@ function carry(
 }
 
 /** After the 200 no status can be sent: a client that speaks TLS gets an alert, any other a close. */
-function endTunnel(socket: Socket, failure: ProxyError): void {
+function endTunnel(socket: ClientSocket, failure: ProxyError): void {
   if (failure.reason !== 'not_tls' && failure.reason !== 'tls_timeout') socket.write(accessDenied);
   lingeringClose(socket);
 }

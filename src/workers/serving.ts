@@ -7,8 +7,7 @@ import type { ServiceLog } from '../observe/service-log.ts';
 import type { Admission } from '../proxy/connections.ts';
 import type { Exchange, ExchangeRecord } from '../proxy/exchange.ts';
 import { createExchangeRegistry } from '../proxy/exchange.ts';
-import { probeBareSocket } from '../proxy/bare-socket-probe.ts';
-import { probeLargeReads } from '../proxy/large-reads-probe.ts';
+import { probeBareSockets } from '../proxy/bare-sockets-probe.ts';
 import { createLargeReads } from '../proxy/large-reads.ts';
 import type { LiveTunnels } from '../proxy/live-tunnels.ts';
 import { createLiveTunnels } from '../proxy/live-tunnels.ts';
@@ -17,7 +16,6 @@ import { createConnectParent } from '../proxy/parent-connect.ts';
 import type { ResolverDeps } from '../proxy/resolve.ts';
 import { createResolve } from '../proxy/resolve.ts';
 import { createProxyServer } from '../proxy/server.ts';
-import { connectPlain } from '../proxy/tunnel-socket.ts';
 import type { LiveMachine } from '../state/machine.ts';
 import type { Snapshot } from '../state/snapshot.ts';
 import type { Verifier } from '../state/verify.ts';
@@ -69,7 +67,7 @@ export async function createServing(initial: Snapshot, deps: ServingDeps): Promi
     onAdmitted: (exchange) => tunnels.recheck(exchange),
   });
   const tunnels = createLiveTunnels({ all: () => exchanges.all(), current: () => snapshot, machine: deps.machine });
-  const [areLargeReadsPossible, connectBare] = await Promise.all([probeLargeReads(), probeBareSocket()]);
+  const bareSockets = await probeBareSockets();
   const server = createProxyServer({
     current: () => snapshot,
     exchanges,
@@ -78,8 +76,8 @@ export async function createServing(initial: Snapshot, deps: ServingDeps): Promi
     machine: deps.machine,
     verifier: deps.verifier,
     admission: deps.admission,
-    largeReads: createLargeReads(areLargeReadsPossible),
-    connectTunnel: connectBare ?? connectPlain,
+    largeReads: createLargeReads(),
+    bareSockets,
     viaName: deps.viaName,
     onBug: (error, id) => deps.serviceLog.error('internal_error', { id, error }),
   });

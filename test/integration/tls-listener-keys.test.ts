@@ -5,8 +5,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ListenerKeys } from '../../src/config/listener-keys.ts';
-import { createLargeReads } from '../../src/proxy/large-reads.ts';
 import { createTlsListener } from '../../src/proxy/tls-listener.ts';
+import { bareSockets } from '../support/bare-sockets.ts';
 import type { Certificate } from '../support/certificates.ts';
 import { createAuthority, createCertificate, createClientCertificate } from '../support/certificates.ts';
 import { connectSecure } from '../support/tls-client.ts';
@@ -77,7 +77,7 @@ it('keys that do not serve leave the old ones in place', async () => {
   expect(await shown()).toBe('CN=older.test');
 });
 
-it('a socket that speaks TLS is not read through its connection', async () => {
+it('the connection of a socket that speaks TLS is not taken from it', async () => {
   serveWith(createTlsListener(older, 5000));
   await shown();
   await using wire = await connectSecure(port, { ca: authority.cert });
@@ -85,6 +85,6 @@ it('a socket that speaks TLS is not read through its connection', async () => {
   await wire.until('x');
   const { socket } = secured.at(-1)!;
   socket.unpipe();
-  expect(createLargeReads(true).takeOver(socket, () => {})).toBeNull();
+  expect(bareSockets().takeOver(socket)).toBeNull();
   expect(socket.destroyed).toBe(false);
 });

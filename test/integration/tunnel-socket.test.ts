@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { probeBareSocket } from '../../src/proxy/bare-socket-probe.ts';
+import { probeBareSockets } from '../../src/proxy/bare-sockets-probe.ts';
+import type { BareSocket } from '../../src/proxy/bare-socket.ts';
 import type { TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
 import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
-import { connectBare } from '../support/connect-bare.ts';
+import { bareSockets } from '../support/bare-sockets.ts';
 
 /** A listener that is gone at the end of its block, with what it accepted. */
 async function listen(host: string, onAccepted: (socket: Socket) => void) {
@@ -19,6 +20,7 @@ async function listen(host: string, onAccepted: (socket: Socket) => void) {
   server.listen(0, host);
   await once(server, 'listening');
   return {
+    server,
     port: (server.address() as AddressInfo).port,
     [Symbol.dispose]() {
       for (const socket of accepted) socket.destroy();
@@ -38,12 +40,71 @@ function watch(socket: TunnelSocket) {
 }
 
 test('the probe finds them to work on this platform', async () => {
-  expect(await probeBareSocket()).toBeTypeOf('function');
+  expect(await probeBareSockets()).not.toBeNull();
+});
+
+describe('accepted', () => {
+  const bare = bareSockets();
+
+  test('a bare socket knows its client, and a net.Socket begins with what was read of it', async () => {
+    using listener = await listen('127.0.0.1', () => expect.unreachable());
+    const accepted = Promise.withResolvers<BareSocket>();
+    expect(bare.accept(listener.server, accepted.resolve)).toBe(true);
+    const client = connectPlain('127.0.0.1', listener.port).on('error', () => {});
+    client.write('read, ');
+    const socket = await accepted.promise;
+    expect([socket.remoteAddress, socket.remotePort]).toEqual([client.localAddress, client.localPort]);
+    const { events } = watch(socket);
+    const piece = once(socket, 'data') as Promise<[Buffer]>;
+    socket.resume();
+    const [read] = await piece;
+    const taken = socket.handOver(read);
+    expect([socket.writable, socket.write('no more'), taken.bytesRead]).toEqual([false, false, read.length]);
+    const heard = watch(client);
+    taken.pipe(taken);
+    client.end('and still to be read');
+    await once(client, 'close');
+    expect(heard.text()).toBe('read, and still to be read');
+    expect(events).toEqual(['close']);
+  });
+
+  test('a bare socket takes the place of a net.Socket, and hears of an end that came before', async () => {
+    const accepted = Promise.withResolvers<Socket>();
+    using listener = await listen('127.0.0.1', accepted.resolve);
+    const client = connectPlain('127.0.0.1', listener.port).on('error', () => {});
+    const heard = watch(client);
+    const socket = await accepted.promise;
+    client.end();
+    // What is not read has its end in its buffer.
+    await once(client, 'finish');
+    const taken = bare.takeOver(socket)!;
+    expect(bare.takeOver(socket)).toBeNull();
+    const { events } = watch(taken);
+    taken.resume();
+    await once(taken, 'end');
+    taken.write('an answer');
+    const gone = once(socket, 'close');
+    taken.end();
+    await Promise.all([gone, once(client, 'close')]);
+    expect([heard.text(), events]).toEqual(['an answer', ['end', 'finish', 'close']]);
+  });
+
+  test('what a net.Socket has read stays its own', async () => {
+    const accepted = Promise.withResolvers<Socket>();
+    using listener = await listen('127.0.0.1', accepted.resolve);
+    const client = connectPlain('127.0.0.1', listener.port).on('error', () => {});
+    client.write('read');
+    const socket = await accepted.promise;
+    await once(socket, 'readable');
+    expect(bare.takeOver(socket)).toBeNull();
+    expect(String(socket.read())).toBe('read');
+    client.destroy();
+  });
 });
 
 describe.each([
   ['net.Socket', connectPlain],
-  ['a bare socket', connectBare],
+  ['a bare socket', bareSockets().connect],
 ] as const)('%s', (_name, connect: (address: string, port: number) => TunnelSocket) => {
   test.each(['127.0.0.1', '::1'])('carries both ways over %s and is closed when both halves are', async (host) => {
     using listener = await listen(host, (socket) => socket.pipe(socket));

@@ -7,12 +7,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { array, assert, asyncProperty, boolean, constant, integer, oneof, record } from 'fast-check';
 import type { Arbitrary } from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { LargeReads } from '../../src/proxy/large-reads.ts';
 import { createLargeReads } from '../../src/proxy/large-reads.ts';
 import { Deadlines } from '../../src/proxy/deadlines.ts';
 import { relay } from '../../src/proxy/relay.ts';
 import type { Connect, TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
 import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
-import { connectBare } from '../support/connect-bare.ts';
+import { bareSockets } from '../support/bare-sockets.ts';
 
 /** What one end does: the pieces that it sends, and how it reads. */
 interface End {
@@ -61,11 +62,23 @@ async function socketPair<S extends TunnelSocket>(connectTo: Connect<S>): Promis
   return [near, far];
 }
 
-async function layRelay(isLarge: boolean, toDestination: Connect<TunnelSocket>, early: readonly Buffer[]) {
-  const [[client, clientSide], [destinationSide, destination]] = await Promise.all([
+/** What a relay runs over. */
+interface Over {
+  readonly isLarge: boolean;
+  readonly ofClient: (accepted: Socket) => TunnelSocket;
+  readonly toDestination: Connect<TunnelSocket>;
+}
+
+const bare = bareSockets();
+const ofBare = (accepted: Socket): TunnelSocket => bare.takeOver(accepted)!;
+const small: LargeReads = { isFull: () => false, begin: () => {} };
+
+async function layRelay({ isLarge, ofClient, toDestination }: Over, early: readonly Buffer[]) {
+  const [[client, accepted], [destinationSide, destination]] = await Promise.all([
     socketPair(connectPlain),
     socketPair(toDestination),
   ]);
+  const clientSide = ofClient(accepted);
   for (const socket of [client, destination, clientSide, destinationSide] as EventEmitter[])
     socket.on('error', () => {});
   const counts = { bytesUp: 0, bytesDown: 0 };
@@ -76,7 +89,7 @@ async function layRelay(isLarge: boolean, toDestination: Connect<TunnelSocket>, 
       halfCloseMs: 60_000,
       signal: new AbortController().signal,
       counts,
-      largeReads: createLargeReads(isLarge),
+      largeReads: isLarge ? createLargeReads() : small,
       onEnd,
     });
   });
@@ -115,17 +128,17 @@ async function receive(socket: Socket, { pauseAfter, pauseTurns }: End): Promise
 const sizeOf = ({ pieces }: End): number => pieces.reduce((sum, { bytes }) => sum + bytes, 0);
 
 describe.each([
-  ['large reads', true, connectPlain],
-  ['the plain pipe', false, connectPlain],
-  ['large reads of a bare socket', true, connectBare],
-  ['a bare socket', false, connectBare],
-] as const)('over %s', (_name, isLarge, toDestination) => {
+  ['the sockets of the platform', { isLarge: false, ofClient: (accepted) => accepted, toDestination: connectPlain }],
+  ['bare sockets', { isLarge: false, ofClient: ofBare, toDestination: bare.connect }],
+  ['bare sockets with large reads', { isLarge: true, ofClient: ofBare, toDestination: bare.connect }],
+  ['large reads of one end', { isLarge: true, ofClient: (accepted) => accepted, toDestination: bare.connect }],
+] satisfies [string, Over][])('over %s', (_name, over) => {
   test('both directions arrive whole, and each ends for itself', async () => {
     await assert(
       asyncProperty(end, end, array(integer({ min: 1, max: 70_000 }), { maxLength: 2 }), async (up, down, first) => {
         const early = first.map((size, at) => stream(size, 77 + at));
         const [sentUp, sentDown] = [stream(sizeOf(up), 1), stream(sizeOf(down), 2)];
-        const { client, destination, counts, done } = await layRelay(isLarge, toDestination, early);
+        const { client, destination, counts, done } = await layRelay(over, early);
         const received = Promise.all([receive(destination, down), receive(client, up)]);
         await Promise.all([send(client, sentUp, up), send(destination, sentDown, down)]);
         // The client ends its half; what the destination says after that still arrives.
@@ -146,7 +159,7 @@ describe.each([
     await assert(
       asyncProperty(end, boolean(), async (sent, isClient) => {
         const data = stream(sizeOf(sent), 3);
-        const { client, destination, done } = await layRelay(isLarge, toDestination, []);
+        const { client, destination, done } = await layRelay(over, []);
         const [from, to] = isClient ? [client, destination] : [destination, client];
         const gone = new Promise((closed) => to.once('close', closed));
         const received = receive(to, sent);

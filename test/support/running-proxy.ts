@@ -18,8 +18,11 @@ export interface RunningProxy extends AsyncDisposable {
 /** As the launcher starts it: the one deprecation of a package that is known stays unsaid. */
 const flags = ['--disable-warning=DEP0060'];
 
-/** Starts `serve` with a configuration (without `listen`, `cloud`, `allowlist` and `ranges`) and rules; loopback may reach it. */
-export async function runProxy(config: string, rules: readonly string[]): Promise<RunningProxy> {
+/**
+ * Starts `serve` with a configuration (without `listen`, `cloud`, `allowlist` and `ranges`) and rules; loopback may reach it.
+ * `beforehand` is a module that runs first.
+ */
+export async function runProxy(config: string, rules: readonly string[], beforehand = ''): Promise<RunningProxy> {
   const folder = createTempFolder();
   folder.write('rules.txt', `${rules.join('\n')}\n`);
   const fixed = [
@@ -33,7 +36,8 @@ export async function runProxy(config: string, rules: readonly string[]): Promis
   ];
   const file = folder.write('config.yaml', `${fixed.join('\n')}\n${config}\n`);
   const main = join(resolve(import.meta.dirname, '../..'), 'src/main.ts');
-  const child = spawn(process.execPath, [...flags, main, 'serve', '--config', file], {
+  const first = beforehand === '' ? [] : ['--import', `data:text/javascript,${encodeURIComponent(beforehand)}`];
+  const child = spawn(process.execPath, [...flags, ...first, main, 'serve', '--config', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);

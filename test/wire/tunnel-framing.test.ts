@@ -168,3 +168,15 @@ test('a head that does not come within headerMs is answered with 408', async () 
   const record = await proxy.record();
   expect(record).toMatchObject({ reason: 'request_timeout', status: 408 });
 });
+
+test('a client that says nothing is closed after headerMs, without a line', async () => {
+  await using proxy = await startProxy({ config: 'limits: { headerMs: 300 }', rules: ['https://far.test'] });
+  await using silent = await connectRaw(proxy.port);
+  expect(await silent.all()).toHaveLength(0);
+  await using leaving = await connectRaw(proxy.port);
+  leaving.end();
+  expect(await leaving.all()).toHaveLength(0);
+  await using asking = await connectRaw(proxy.port);
+  await asking.write('CONNECT not.test:443 HTTP/1.1\r\n\r\n');
+  expect(await proxy.record()).toMatchObject({ kind: 'tunnel', target: 'not.test:443' });
+});

@@ -115,3 +115,21 @@ test('the program survives damaged requests and destinations that misbehave', { 
     expect(JSON.parse(line)).toMatchObject({ event: 'access' });
   }
 });
+
+test('where the platform keeps its handles to itself, tunnels go over its sockets', async () => {
+  await using destination = await createDestination((wire) => void wire.socket.pipe(wire.socket));
+  await using proxy = await runProxy(
+    'privateDestinations: ["127.0.0.1"]\ntlsServerName: off\n',
+    [`ip:127.0.0.1:${destination.port}`],
+    'process.binding = () => { throw new Error("no more") };',
+  );
+  await using refused = await openTunnel(proxy.port, 'not.test:443');
+  expect(refused.status).toBe(403);
+  await using tunnel = await openTunnel(proxy.port, `127.0.0.1:${destination.port}`);
+  const sent = Buffer.alloc(1_000_000, 'there and back ');
+  await tunnel.wire.write(sent);
+  tunnel.wire.end();
+  expect((await tunnel.rest()).equals(sent)).toBe(true);
+  expect(await proxy.stop()).toBe(0);
+  expect(proxy.output).toContain('"bytesUp":1000000,"bytesDown":1000000,"endedBy":"client"');
+});
