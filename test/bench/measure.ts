@@ -2,6 +2,7 @@
 import type { Load } from './load/processes.ts';
 import type { Sample, Step } from './metrics.ts';
 import type { Running } from './peers/running.ts';
+import { placeApart } from './placing.ts';
 import { readUsage } from './process-tree.ts';
 
 /** How much of each is done in one round: enough to be read in ticks of 10 ms, little enough for many rounds. */
@@ -66,7 +67,9 @@ export const measures: Readonly<Record<Step, Measure>> = {
     ];
   },
   async latency(peer, load, { connects, roundTrips }) {
-    const { connect, roundTrip } = await load.run({ type: 'latency', route: peer.route, connects, roundTrips });
+    const undo = peer.pid === null ? () => {} : placeApart(peer.pid);
+    const job = load.run({ type: 'latency', route: peer.route, connects, roundTrips });
+    const { connect, roundTrip } = await job.finally(undo);
     return [
       { metric: 'connect-p50', value: connect.p50 },
       { metric: 'connect-p99', value: connect.p99 },

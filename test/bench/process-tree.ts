@@ -22,7 +22,7 @@ export function readUsage(root: number): Usage {
 }
 
 /** The process itself and all below it. */
-function treeOf(root: number): readonly number[] {
+export function treeOf(root: number): readonly number[] {
   const childrenOf = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
