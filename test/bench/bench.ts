@@ -12,6 +12,7 @@ import type { Peer } from './peers/catalog.ts';
 import { bareListener, listPeers, product } from './peers/catalog.ts';
 import type { LaunchOptions, Running } from './peers/running.ts';
 import { launch } from './peers/running.ts';
+import { placeApart } from './placing.ts';
 import { formatResults, toJson } from './report.ts';
 import { createResults } from './results.ts';
 
@@ -54,10 +55,13 @@ async function run(options: BenchOptions, folder: string): Promise<void> {
   const common: LaunchOptions = { destination, folder, workers, clients: usualClients, files };
 
   const tryStep = async (running: Running, step: Step) => {
+    const undo = options.apart && running.pid !== null ? placeApart(running.pid) : () => {};
     try {
       for (const sample of await measures[step](running, load, options.amounts)) results.add(running.peer, sample);
     } catch (error) {
       results.miss(running.peer, step, running.fate() ?? messageOf(error));
+    } finally {
+      undo();
     }
   };
   const tryLaunch = async (peer: Peer, what: string, launchOptions: LaunchOptions) => {

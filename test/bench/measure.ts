@@ -10,13 +10,16 @@ export interface Amounts {
   readonly tunnels: number;
   readonly bytes: number;
   readonly connections: number;
+  /** Connections opened at a time. */
+  readonly inFlight: number;
   readonly connects: number;
   readonly roundTrips: number;
   readonly requests: number;
   readonly idle: number;
 }
 
-const inFlight = 16;
+/** Client connections of plain HTTP. */
+const plainClients = 16;
 /** Tunnels opened at a time while many are being held. */
 const holdInFlight = 64;
 /** Opened and closed before memory is read for the first time, so that what is loaded once is not counted. */
@@ -57,7 +60,7 @@ const transfer =
 export const measures: Readonly<Record<Step, Measure>> = {
   down: transfer('down'),
   up: transfer('up'),
-  async connections(peer, load, { connections: count }) {
+  async connections(peer, load, { connections: count, inFlight }) {
     const { seconds, cpuSeconds, busy } = await meter(peer, () =>
       load.run({ type: 'connections', route: peer.route, count, inFlight }),
     );
@@ -79,7 +82,7 @@ export const measures: Readonly<Record<Step, Measure>> = {
   },
   async requests(peer, load, { requests: count }) {
     const { seconds, cpuSeconds, busy, opened } = await meter(peer, () =>
-      load.run({ type: 'requests', route: peer.route, count, inFlight }),
+      load.run({ type: 'requests', route: peer.route, count, inFlight: plainClients }),
     );
     return [
       { metric: 'cpu-requests', value: (cpuSeconds * 1e6) / count },

@@ -14,6 +14,8 @@ export interface BenchOptions {
   /** Ids of the metrics to show. */
   readonly shown: ReadonlySet<string>;
   readonly workers: number;
+  /** Whether each peer gets a processor of its own in all steps. */
+  readonly apart: boolean;
   readonly json: boolean;
   readonly amounts: Amounts;
   /** Idle tunnels asked for; `amounts` has as many as there are descriptors for. */
@@ -27,12 +29,14 @@ export interface BenchOptions {
 }
 
 export const usage = `npm run bench -- [--rounds N] [--only METRIC,..] [--peers NAME,..] [--workers N|auto]
-                 [--idle N] [--scale F] [--also NAME=FOLDER].. [--profile FOLDER] [--json]
+                 [--in-flight N] [--idle N] [--scale F] [--also NAME=FOLDER].. [--profile FOLDER] [--apart] [--json]
 
   --only     steps (${steps.join(', ')})
              or metrics (${metrics.map(({ id }) => id).join(', ')})
   --peers    the product and direct are always there
   --workers  processes (threads for haproxy) of each peer
+  --in-flight  connections opened at a time where they are counted (64)
+  --apart    each peer on one processor and everything else on another, in all steps
   --idle     tunnels held open for the memory figure (5000)
   --scale    does so much more, or less, of everything in each round (1)
   --also     measures another checkout of the product beside this one, with its node_modules; @N behind the folder
@@ -52,10 +56,12 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
       only: { type: 'string' },
       peers: { type: 'string' },
       workers: { type: 'string', default: '1' },
+      'in-flight': { type: 'string', default: '64' },
       idle: { type: 'string', default: '5000' },
       scale: { type: 'string', default: '1' },
       also: { type: 'string', multiple: true, default: [] },
       profile: { type: 'string' },
+      apart: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -72,6 +78,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
     steps: steps.filter((step) => shown.some((metric) => metric.step === step)),
     shown: new Set(shown.map(({ id }) => id)),
     workers: values.workers === 'auto' ? availableParallelism() : readNumber('workers', values.workers, 1),
+    apart: values.apart,
     json: values.json,
     files,
     idleWanted,
@@ -81,6 +88,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
       tunnels: 4,
       bytes: times(200e6),
       connections: times(10_000),
+      inFlight: readNumber('in-flight', values['in-flight'], 1),
       connects: times(500),
       roundTrips: times(4000),
       requests: times(3000),
