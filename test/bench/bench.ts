@@ -96,7 +96,7 @@ async function run(options: BenchOptions, folder: string): Promise<void> {
       const one = await tryLaunch(peer, 'start', isProfiled ? { ...common, wrap: profiled(options.profile) } : common);
       if (!one) continue;
       running.push(one);
-      await warm(one, load, lasting, options.amounts).catch((error: unknown) =>
+      await warm(one, load, lasting, options.amounts, peer.workers ?? workers).catch((error: unknown) =>
         results.miss(peer, 'warm-up', messageOf(error)),
       );
     }

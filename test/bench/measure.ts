@@ -24,6 +24,7 @@ const plainClients = 16;
 const holdInFlight = 64;
 /** Opened and closed before memory is read for the first time, so that what is loaded once is not counted. */
 const warmTunnels = 300;
+/** For each process of a peer, which get their share of each. */
 const warmRounds = 2;
 /** After a job, so that closing and logging are done before the peer's use is read; before resident sizes are read. */
 const settleMs = 100;
@@ -120,8 +121,14 @@ export const measures: Readonly<Record<Step, Measure>> = {
  * Rounds before the first that counts. An engine that compiles what runs hot makes it anew each time that a step brings it
  * something it has not met, so each has to come behind each other.
  */
-export async function warm(peer: Running, load: Load, chosen: readonly Step[], amounts: Amounts): Promise<void> {
-  for (let round = 0; round < warmRounds; round++) {
+export async function warm(
+  peer: Running,
+  load: Load,
+  chosen: readonly Step[],
+  amounts: Amounts,
+  workers: number,
+): Promise<void> {
+  for (let round = 0; round < warmRounds * workers; round++) {
     for (const step of chosen) await measures[step](peer, load, amounts);
   }
 }
