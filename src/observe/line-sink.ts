@@ -3,7 +3,7 @@
  * that could not be written is counted, and a line stands whole in one file or the other when the file is reopened.
  */
 import { constants, openSync } from 'node:fs';
-import { type LineStream, openLineStream } from './logger.ts';
+import { LineStream } from './line-stream.ts';
 
 /** Where lines go. `write` takes whole ASCII lines, never throws and never waits. */
 export interface LineSink {
@@ -28,9 +28,10 @@ export interface LineSinkOptions {
   readonly onError?: ((error: Error) => void) | undefined;
 }
 
-/** Whole lines that are written together. */
+/** Whole lines that are written together, in memory that serves one batch after the other. */
 interface Batch {
-  text: string;
+  bytes: Buffer;
+  length: number;
   lines: number;
 }
 
@@ -39,6 +40,7 @@ interface Batch {
  * go out in parts, so processes that share one have to write no more than `maxLineBytes` at a time.
  */
 const defaultBatchBytes = 64 * 1024;
+const newline = 10;
 const defaultMaxQueuedBytes = 16 * 1024 * 1024;
 /**
  * After a write so long is waited for more lines (milliseconds): a line on its own goes out at once, and under load each
@@ -55,6 +57,7 @@ export function createLineSink(options: LineSinkOptions): LineSink {
   const { destination, onDrop, onError } = options;
   const { maxQueuedBytes = defaultMaxQueuedBytes, batchBytes = defaultBatchBytes } = options;
   const batches: Batch[] = [];
+  let spare: Buffer | null = null;
   let queuedBytes = 0;
   let dropped = 0;
   /** Bytes of the first batch that are out already. */
@@ -75,7 +78,7 @@ export function createLineSink(options: LineSinkOptions): LineSink {
     const current = (act: () => void): void => {
       if (opened === stream) act();
     };
-    const opened: LineStream = openLineStream(fd, {
+    const opened: LineStream = new LineStream(fd, {
       onWritten: (bytes) => current(() => partDone(bytes)),
       onDrain: () => current(batchDone),
       onError: (error) => current(() => writeFailed(error)),
@@ -94,13 +97,21 @@ export function createLineSink(options: LineSinkOptions): LineSink {
     if (count > 0) onDrop?.(count);
   }
 
+  function openBatch(leastBytes: number): Batch {
+    const bytes = leastBytes <= batchBytes && spare ? spare : Buffer.allocUnsafeSlow(Math.max(batchBytes, leastBytes));
+    if (bytes === spare) spare = null;
+    const batch = { bytes, length: 0, lines: 0 };
+    batches.push(batch);
+    return batch;
+  }
+
   function writeNext(): void {
     clearTimeout(restTimer);
     if (reopening) openAnew();
     const batch = batches[0];
     state = batch === undefined ? 'idle' : 'writing';
     written = 0;
-    if (batch !== undefined) stream.write(batch.text);
+    if (batch !== undefined) stream.write(batch.bytes.subarray(0, batch.length));
     else if (closing !== null) stream.end();
   }
 
@@ -116,7 +127,9 @@ export function createLineSink(options: LineSinkOptions): LineSink {
   }
 
   function batchDone(): void {
-    queuedBytes -= batches.shift()?.text.length ?? 0;
+    const done = batches.shift();
+    queuedBytes -= done?.length ?? 0;
+    if (done?.bytes.length === batchBytes) spare = done.bytes;
     // What waits already, or a file to be reopened, is not kept waiting.
     if (batches.length > 0 || closing !== null || reopening) writeNext();
     else rest();
@@ -136,8 +149,7 @@ export function createLineSink(options: LineSinkOptions): LineSink {
 
   function retry(): void {
     state = 'writing';
-    // The stream kept what is left of the batch: an empty write sets it going again.
-    stream.write('');
+    stream.goOn();
   }
 
   /** Replaces the file, or says why not; the old one is left as it stands. */
@@ -167,10 +179,11 @@ export function createLineSink(options: LineSinkOptions): LineSink {
   function dropWritten(): void {
     const first = batches[0];
     if (first === undefined || written === 0) return;
-    const done = first.text.slice(0, first.text.lastIndexOf('\n', written - 1) + 1);
-    first.text = first.text.slice(done.length);
-    first.lines -= done.split('\n').length - 1;
-    queuedBytes -= done.length;
+    const done = first.bytes.lastIndexOf('\n', written - 1) + 1;
+    for (const byte of first.bytes.subarray(0, done)) if (byte === newline) first.lines -= 1;
+    first.bytes.copyWithin(0, done, first.length);
+    first.length -= done;
+    queuedBytes -= done;
   }
 
   function giveUp(): void {
@@ -197,12 +210,10 @@ export function createLineSink(options: LineSinkOptions): LineSink {
       const last = batches.at(-1);
       // A first batch that is on its way out takes nothing more.
       const isOpen = batches.length > 1 || state === 'resting';
-      if (last !== undefined && isOpen && last.text.length + line.length <= batchBytes) {
-        last.text += line;
-        last.lines += 1;
-      } else {
-        batches.push({ text: line, lines: 1 });
-      }
+      const fits = last !== undefined && isOpen && last.length + line.length <= batchBytes;
+      const batch = fits ? last : openBatch(line.length);
+      batch.length += batch.bytes.write(line, batch.length, 'latin1');
+      batch.lines += 1;
       if (state === 'idle') writeNext();
     },
     reopen() {

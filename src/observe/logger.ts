@@ -1,5 +1,5 @@
-/** What this product takes from pino: objects made into lines, and a stream that writes them off the event loop. */
-import { destination, pino } from 'pino';
+/** What this product takes from pino: objects made into lines. */
+import { pino } from 'pino';
 import { shorten, toAsciiJson } from './escape.ts';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
@@ -50,35 +50,4 @@ function shortenTexts(value: unknown, maxBytes: number): unknown {
   if (Array.isArray(value)) return value.map((item) => shortenTexts(item, maxBytes));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shortenTexts(item, maxBytes)]));
-}
-
-/** A stream that is given one text at a time; what is left of it after an error goes out with the next `write`. */
-export interface LineStream {
-  write(text: string): void;
-  /** Closes when what it was given is out; `destroy` closes at once. */
-  end(): void;
-  destroy(): void;
-}
-
-export interface LineStreamEvents {
-  /** Bytes that reached the descriptor. */
-  readonly onWritten: (bytes: number) => void;
-  readonly onDrain: () => void;
-  /** A failed write, `EAGAIN` included: the stream rests until it is written to again. */
-  readonly onError: (error: NodeJS.ErrnoException) => void;
-  readonly onClose: () => void;
-}
-
-/** Opens pino's stream over a descriptor, without what pino adds to it for its own loggers. */
-export function openLineStream(fd: number, events: LineStreamEvents): LineStream {
-  const stream = destination({ dest: fd, sync: false, retryEAGAIN: () => false });
-  // At exit pino would flush synchronously, which lasts for ever with a stalled reader or a full disk; on a broken pipe
-  // it would go quiet without a count. The sink owns both ends, so pino's listeners go (`close` makes it unregister).
-  stream.emit('close');
-  stream.removeAllListeners();
-  stream.on('write', events.onWritten);
-  stream.on('drain', events.onDrain);
-  stream.on('error', events.onError);
-  stream.on('close', events.onClose);
-  return stream;
 }

@@ -163,10 +163,11 @@ function registerServing(registry: Registry, sources: ServingSources): ServingMe
 
   /** Gives what notes milliseconds. They are sorted into the buckets together, when somebody asks or they are many. */
   function secondsOf(step: string, help: string): (ms: number | null) => void {
-    const noted: number[] = [];
+    const noted = new Float64Array(maxNoted);
+    let count = 0;
     const sort = () => {
-      for (const ms of noted) histogram.observe(ms / 1000);
-      noted.length = 0;
+      for (const ms of noted.subarray(0, count)) histogram.observe(ms / 1000);
+      count = 0;
     };
     const histogram = new Histogram({
       name: `${prefix}${step}_seconds`,
@@ -176,7 +177,9 @@ function registerServing(registry: Registry, sources: ServingSources): ServingMe
       collect: sort,
     });
     return (ms) => {
-      if (ms !== null && noted.push(ms) >= maxNoted) sort();
+      if (ms === null) return;
+      noted[count++] = ms;
+      if (count === maxNoted) sort();
     };
   }
 
