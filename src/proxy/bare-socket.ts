@@ -6,24 +6,20 @@ import { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import process from 'node:process';
 import { getSystemErrorName } from 'node:util';
-import type { HandleRequest, TcpHandle, TcpHandles } from './tcp-handle.ts';
+import type { HandleRequest, ReadInto, TcpHandle, TcpHandles } from './tcp-handle.ts';
 import type { ClientSocket } from './tunnel-socket.ts';
 
 /** So many bytes may wait to be written; the platform's streams have the same bound. */
 const highWaterBytes = 64 * 1024;
 
-/** Where reads go, in the form that `net.connect` knows as `onread`. */
-export interface ReadInto {
-  /** The memory for the next read. */
-  buffer(): Uint8Array;
-  callback(length: number, into: Uint8Array): void;
-}
+const nothing = Buffer.alloc(0);
 
 type SocketHandle = TcpHandle & { socket: BareSocket | null };
 type SocketRequest = HandleRequest & { socket: BareSocket };
 type WriteRequest = SocketRequest & { bytes: Uint8Array; onWritten: (() => void) | undefined };
 
 export class BareSocket extends EventEmitter implements ClientSocket {
+  closed = false;
   destroyed = false;
   readableEnded = false;
   writableEnded = false;
@@ -41,8 +37,10 @@ export class BareSocket extends EventEmitter implements ClientSocket {
   #into: ReadInto | null = null;
   /** What the handle reads into at the moment: it does not keep the memory itself. */
   #lent: Uint8Array | null = null;
+  /** What came before the first `resume`, and then the end if it is empty. */
+  #ahead: Buffer | null = null;
 
-  /** Paused, over a new handle or one that was accepted. */
+  /** Paused, over a new handle or one that was accepted, where small writes go out at once. */
   constructor(handles: TcpHandles, accepted: TcpHandle | null = null) {
     super();
     this.#handles = handles;
@@ -53,7 +51,6 @@ export class BareSocket extends EventEmitter implements ClientSocket {
     this.#isConnected = accepted !== null;
     const peer: { address?: string; port?: number } = {};
     accepted?.getpeername(peer);
-    accepted?.setNoDelay(true);
     this.remoteAddress = peer.address;
     this.remotePort = peer.port;
   }
@@ -84,6 +81,8 @@ export class BareSocket extends EventEmitter implements ClientSocket {
     if (status !== 0) return this.#fail('connect', status);
     this.#isConnected = true;
     this.#handle.setNoDelay(true);
+    // At once, or the event loop would watch for a while that it can be written to; and a reset is seen only where it is read.
+    this.#readOn();
     this.emit('connect');
   }
 
@@ -103,21 +102,37 @@ export class BareSocket extends EventEmitter implements ClientSocket {
   noteRead(data: ArrayBuffer | undefined): Uint8Array | undefined {
     const length = this.#handles.readLength();
     if (length > 0 && this.#into && this.#lent) return this.#noteReadInto(this.#into, this.#lent, length);
-    if (length > 0) return this.#noteData(data, length);
+    if (length > 0 && data) return this.#noteData(data, length);
     // Nothing came after all.
     if (length === 0 || this.destroyed) return undefined;
     this.#isReading = false;
     if (length !== this.#handles.endOfFile) this.#fail('read', length);
-    else {
-      this.readableEnded = true;
-      this.emit('end');
-      this.#closeWhenDone();
-    }
+    else if (this.#isPaused) this.#ahead = nothing;
+    else this.#noteEnd();
     return undefined;
   }
 
-  #noteData(data: ArrayBuffer | undefined, length: number): undefined {
-    if (data) this.emit('data', Buffer.from(data, this.#handles.readOffset(), length));
+  #noteData(data: ArrayBuffer, length: number): undefined {
+    const bytes = Buffer.from(data, this.#handles.readOffset(), length);
+    if (this.#isPaused) {
+      this.#ahead = bytes;
+      this.pause();
+    } else this.emit('data', bytes);
+  }
+
+  #noteEnd(): void {
+    this.readableEnded = true;
+    this.emit('end');
+    this.#closeWhenDone();
+  }
+
+  static #giveAhead(this: void, socket: BareSocket): void {
+    const bytes = socket.#ahead;
+    if (bytes === null || socket.#isPaused || socket.destroyed) return;
+    socket.#ahead = null;
+    if (bytes.length === 0) return socket.#noteEnd();
+    socket.emit('data', bytes);
+    if (!socket.#isPaused) socket.#readOn();
   }
 
   #noteReadInto(into: ReadInto, lent: Uint8Array, length: number): Uint8Array | undefined {
@@ -139,11 +154,16 @@ export class BareSocket extends EventEmitter implements ClientSocket {
 
   resume(): this {
     this.#isPaused = false;
-    if (this.#isReading || this.readableEnded || this.destroyed) return this;
+    if (this.#ahead) process.nextTick(BareSocket.#giveAhead, this);
+    else this.#readOn();
+    return this;
+  }
+
+  #readOn(): void {
+    if (this.#isReading || this.readableEnded || this.destroyed) return;
     this.#isReading = true;
     const status = this.#handle.readStart();
     if (status !== 0) this.#fail('read', status);
-    return this;
   }
 
   isPaused(): boolean {
@@ -236,6 +256,7 @@ export class BareSocket extends EventEmitter implements ClientSocket {
   }
 
   #sayClosed(error: Error | null): void {
+    this.closed = true;
     if (error) this.emit('error', error);
     this.emit('close');
   }

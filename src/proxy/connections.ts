@@ -1,12 +1,11 @@
 /** The connections that are open, counted against the limits in all and by client. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import process from 'node:process';
 import type { Address } from '../address/ip.ts';
 import type { Config } from '../config/config.ts';
 import type { Deadline } from './deadlines.ts';
 import { Deadlines } from './deadlines.ts';
 import { OpenList } from './open-list.ts';
-import { letGo } from './respond.ts';
+import { letGoBehind } from './respond.ts';
 import type { ClientSocket } from './tunnel-socket.ts';
 
 /** What is known of a connection between its requests. */
@@ -100,7 +99,7 @@ export function createConnections(onEnd: (client: string) => void): Connections 
         if (left > 0) perClient.set(client.text, left);
         else perClient.delete(client.text);
         onEnd(client.text);
-        process.nextTick(letGo, socket);
+        letGoBehind(socket);
       });
       return connection;
     },

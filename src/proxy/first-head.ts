@@ -1,11 +1,10 @@
 /** What a connection that was accepted bare begins with: a tunnel takes the socket as it is, the rest is for `node:http`. */
 import type { Socket } from 'node:net';
-import process from 'node:process';
 import type { BareSocket } from './bare-socket.ts';
 import type { ConnectRequest, ReadConnectHead } from './connect-head.ts';
 import type { Connection, Connections } from './connections.ts';
 import type { Deadlines, Waiting } from './deadlines.ts';
-import { letGo } from './respond.ts';
+import { letGoBehind } from './respond.ts';
 
 export interface FirstHeadDeps {
   readonly connections: Connections;
@@ -30,7 +29,7 @@ export function createFirstHead(deps: FirstHeadDeps): (socket: BareSocket, conne
     if (head) return deps.onConnect(head.request, this, head.rest);
     const socket = this.handOver(piece);
     connections.rename(this, socket);
-    socket.once('close', () => process.nextTick(letGo, socket));
+    socket.once('close', () => letGoBehind(socket));
     deps.onOther(socket);
   }
 

@@ -4,7 +4,7 @@ import type { Deadline, Waiting } from './deadlines.ts';
 import { Deadlines } from './deadlines.ts';
 import type { EndedBy } from './exchange.ts';
 import type { LargeReads } from './large-reads.ts';
-import { endAfter, letGo, lingeringClose, reset } from './respond.ts';
+import { endAfter, letGoBehind, lingeringClose, reset } from './respond.ts';
 import type { TunnelSocket } from './tunnel-socket.ts';
 
 export interface RelayOptions {
@@ -70,8 +70,10 @@ class Relay implements Waiting {
       options.counts.bytesUp += bytes.length;
       destination.socket.write(bytes);
     }
-    if (client.socket.destroyed || destination.socket.destroyed)
-      this.#finish(client.socket.destroyed ? 'client' : 'destination');
+    // What became of them before is told by no event any more.
+    if (client.socket.destroyed) this.#finish('client');
+    else if (destination.socket.destroyed) destination.noteError();
+    for (const side of [client, destination]) if (side.socket.closed) side.noteClose();
     if (options.signal.aborted) this.#onAbort();
     else options.signal.addEventListener('abort', this.#onAbort);
     if (destination.socket.writableNeedDrain) client.socket.pause();
@@ -209,7 +211,7 @@ class Side {
     const { socket } = this.#other;
     if (!socket.writableEnded && !socket.destroyed) socket.destroy();
     this.#relay.noteClosed(this.name);
-    if (this.name === 'destination') process.nextTick(letGo, this.socket);
+    if (this.name === 'destination') letGoBehind(this.socket);
   }
 
   static #enlarge(this: void, side: Side): void {

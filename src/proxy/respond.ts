@@ -1,7 +1,7 @@
 /** How a refusal reaches the client: a whole HTTP answer that explains itself, and a close that does not destroy it. */
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ProxyError } from '../errors.ts';
 import { answers } from '../errors.ts';
@@ -87,11 +87,15 @@ export function lingeringClose(socket: TunnelSocket): void {
 }
 
 /**
- * Drops the listeners of a socket whose `close` was heard by all. Node gives each socket a closure that V8 makes in old
- * space for as long as it has not optimised that code: until the next full collection it keeps the socket, and so
- * whatever the socket's listeners hold. With them go four fifths of it.
+ * Drops the listeners of a socket of the platform once its `close` was heard by all. Node gives each a closure that V8
+ * makes in old space for as long as it has not optimised that code: until the next full collection it keeps the socket,
+ * and so whatever the socket's listeners hold. With them go four fifths of it.
  */
-export function letGo(socket: TunnelSocket): void {
+export function letGoBehind(socket: TunnelSocket): void {
+  if (socket instanceof Socket) process.nextTick(letGo, socket);
+}
+
+function letGo(socket: Socket): void {
   // The stream's own method would look at its flow again.
   EventEmitter.prototype.removeAllListeners.call(socket);
   socket.on('error', ignore);

@@ -29,10 +29,18 @@ export interface TcpHandle {
   reset(onClosed: () => void): number;
 }
 
+/** Where reads go, in the form that `net.connect` knows as `onread`. */
+export interface ReadInto {
+  /** The memory for the next read. */
+  buffer(): Uint8Array;
+  callback(length: number, into: Uint8Array): void;
+}
+
 /** What a listening server accepts with. */
 export interface ListeningHandle {
   /** Called for each connection accepted, or with the error number of one that was not. */
   onconnection: (this: ListeningHandle, status: number, accepted: TcpHandle | undefined) => void;
+  setNoDelay(isOn: boolean): number;
 }
 
 export interface TcpHandles {

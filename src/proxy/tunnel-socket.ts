@@ -5,6 +5,8 @@ import type { Socket } from 'node:net';
 
 /** A `net.Socket` has it all. Events: `data`, `end`, `drain`, `finish`, `error`, `close`. */
 export interface TunnelSocket extends EventEmitter {
+  /** Whether `close` has been told. */
+  readonly closed: boolean;
   readonly destroyed: boolean;
   readonly readableEnded: boolean;
   readonly writable: boolean;

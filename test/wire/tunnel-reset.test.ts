@@ -1,4 +1,5 @@
 /** A reset before, during and after a tunnel: the other side is closed within a second, and one line says so. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createBlackHole } from '../support/black-hole.ts';
 import { buildClientHello } from '../support/client-hello.ts';
@@ -29,7 +30,10 @@ async function onlyRecord(proxy: TestProxy) {
   return proxy.records[0];
 }
 
-test('a client that resets while its name is looked up is let go and logged once', async () => {
+test.for([
+  ['', ['CONNECT far.test:443 HTTP/1.1\r\n\r\n']],
+  [', its head in two segments', ['CONNECT far.test:443 HTTP/1.1\r\n', '\r\n']],
+] as const)('a client that resets while its name is looked up is let go and logged once%s', async ([, segments]) => {
   await using dns = await createDnsServer();
   dns.set('far.test', 'A', 'silence');
   dns.set('far.test', 'AAAA', 'silence');
@@ -39,7 +43,10 @@ test('a client that resets while its name is looked up is let go and logged once
     resolver: { servers: [dns.server], hostsFile: '/nonexistent' },
   });
   const wire = await connectRaw(proxy.port);
-  await wire.write('CONNECT far.test:443 HTTP/1.1\r\n\r\n');
+  for (const segment of segments) {
+    await wire.write(segment);
+    for (let count = 0; count < 5; count++) await turn();
+  }
   await dns.query();
   wire.reset();
   expect(await onlyRecord(proxy)).toMatchObject({ endedBy: 'client', status: null, address: null });

@@ -94,7 +94,9 @@ test('every byte arrives once and in order, both ways, through any half-close', 
     readSlowly(wire, client);
     const head = Buffer.from(`CONNECT ${address}:${destination.port} HTTP/1.1\r\n\r\n`);
     const withHead = first === 'destination' ? (withHello ? hello.length : 0) : early;
-    if (isHeadCut) await wire.write(head.subarray(0, 20)).then(() => turn());
+    if (isHeadCut) await wire.write(head.subarray(0, 20));
+    // The proxy has accepted and read that before the rest comes.
+    for (let count = 0; isHeadCut && count < 5; count++) await turn();
     await wire.write(Buffer.concat([head.subarray(isHeadCut ? 20 : 0), up.subarray(0, withHead)]));
     const tunnel = await readAnswer(wire);
     if (first === 'destination') await tunnel.rest();
