@@ -175,23 +175,30 @@ export function createLineSink(options: LineSinkOptions): LineSink {
     return true;
   }
 
-  /** Takes the lines that are wholly out from the first batch; one torn by a full disk stays, whole. */
+  /** The lines of the first batch that are wholly out, in bytes and counted; one torn by a full disk is not. */
+  function wholeOut(): { readonly length: number; readonly lines: number } {
+    const out = batches[0]?.bytes.subarray(0, written) ?? Buffer.alloc(0);
+    const length = out.lastIndexOf(newline) + 1;
+    return { length, lines: out.subarray(0, length).reduce((lines, byte) => lines + Number(byte === newline), 0) };
+  }
+
+  /** Takes them from it, while nothing is being written. */
   function dropWritten(): void {
     const first = batches[0];
-    if (first === undefined || written === 0) return;
-    const done = first.bytes.lastIndexOf('\n', written - 1) + 1;
-    for (const byte of first.bytes.subarray(0, done)) if (byte === newline) first.lines -= 1;
-    first.bytes.copyWithin(0, done, first.length);
-    first.length -= done;
-    queuedBytes -= done;
+    const { length, lines } = wholeOut();
+    if (first === undefined || length === 0) return;
+    first.bytes.copyWithin(0, length, first.length);
+    first.length -= length;
+    first.lines -= lines;
+    queuedBytes -= length;
   }
 
   function giveUp(): void {
     clearTimeout(retryTimer);
     clearTimeout(restTimer);
     state = 'gone';
-    dropWritten();
-    drop(batches.reduce((lines, batch) => lines + batch.lines, 0));
+    // A write may still be under way: its bytes stay where they are.
+    drop(batches.reduce((lines, batch) => lines + batch.lines, -wholeOut().lines));
     batches.length = 0;
     stream.destroy();
     closing?.finish();

@@ -233,7 +233,9 @@ export class BareSocket extends EventEmitter implements ClientSocket {
 
   resetAndDestroy(): this {
     if (this.destroyed) return this;
-    if (!this.#isConnected) return this.destroy();
+    // The platform resets no connection whose half-close is still to go out.
+    const isEnding = this.writableEnded && !this.writableFinished;
+    if (!this.#isConnected || isEnding) return this.destroy();
     this.destroyed = true;
     const onClosed = this.#sayClosed.bind(this, null);
     if (this.#handle.reset(onClosed) !== 0) this.#handle.close(onClosed);

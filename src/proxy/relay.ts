@@ -84,6 +84,7 @@ class Relay implements Waiting {
       this.endedBy ??= 'client';
       destination.socket.end();
     }
+    if (destination.socket.readableEnded && !destination.socket.destroyed) destination.noteEnd();
   }
 
   noteClosed(name: Side['name']): void {
@@ -123,6 +124,7 @@ class Side {
   readonly socket: TunnelSocket;
   readonly #relay: Relay;
   #heldTimer: NodeJS.Timeout | null = null;
+  #isClosed = false;
   /** Made with the first lent bytes. */
   #written: (() => void) | null = null;
 
@@ -206,7 +208,10 @@ class Side {
     else socket.once('finish', () => lingeringClose(socket));
   }
 
+  /** Once, whoever tells of it first. */
   noteClose(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     if (this.#heldTimer) clearTimeout(this.#heldTimer);
     const { socket } = this.#other;
     if (!socket.writableEnded && !socket.destroyed) socket.destroy();

@@ -113,8 +113,9 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     serve: Serve<S>,
     limit: Limit | null,
   ): void {
+    // One that left while others were asked is told of by no event any more.
+    if (socket.destroyed) return limit === null ? deps.admission?.release(client.text) : undefined;
     if (limit !== null) return refuser.refuseAbove(limit, socket, client, isTls);
-    if (socket.destroyed) return deps.admission?.release(client.text);
     serve(socket, connections.add(socket, client));
   }
 

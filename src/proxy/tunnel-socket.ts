@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 
 /** A `net.Socket` has it all. Events: `data`, `end`, `drain`, `finish`, `error`, `close`. */
 export interface TunnelSocket extends EventEmitter {
-  /** Whether `close` has been told. */
+  /** Whether `close` has been told, or is about to be. */
   readonly closed: boolean;
   readonly destroyed: boolean;
   readonly readableEnded: boolean;
