@@ -1,5 +1,4 @@
 /** Reads a client into a bounded buffer while nothing may flow yet: a reset is only seen on a socket that is read. */
-
 import type { TunnelSocket } from './tunnel-socket.ts';
 
 export interface HeldClient {
