@@ -235,9 +235,9 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
 
   /** Where the platform lets that be, a tunnel is bare from its accept. */
   function acceptBare(server: Server, serveHttp: (socket: Socket) => void, limits: Config['limits']): void {
-    const readConnectHead = findReadConnectHead(limits.headerBytes);
+    const { headerBytes, headerMs } = limits;
+    const readConnectHead = deps.bareSockets && findReadConnectHead(headerBytes);
     if (!deps.bareSockets || !readConnectHead) return;
-    const { headerMs } = limits;
     const serve = createFirstHead({
       connections,
       deadlines,

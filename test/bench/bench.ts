@@ -55,7 +55,7 @@ async function run(options: BenchOptions, folder: string): Promise<void> {
   const common: LaunchOptions = { destination, folder, workers, clients: usualClients, files };
 
   const tryStep = async (running: Running, step: Step) => {
-    const undo = options.apart && running.pid !== null ? placeApart(running.pid) : () => {};
+    const undo = placeApart(options.apart ? running.pid : null);
     try {
       for (const sample of await measures[step](running, load, options.amounts)) results.add(running.peer, sample);
     } catch (error) {

@@ -71,7 +71,7 @@ export const measures: Readonly<Record<Step, Measure>> = {
     ];
   },
   async latency(peer, load, { connects, roundTrips }) {
-    const undo = peer.pid === null ? () => {} : placeApart(peer.pid);
+    const undo = placeApart(peer.pid);
     const job = load.run({ type: 'latency', route: peer.route, connects, roundTrips });
     const { connect, roundTrip } = await job.finally(undo);
     return [

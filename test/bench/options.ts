@@ -31,17 +31,17 @@ export interface BenchOptions {
 export const usage = `npm run bench -- [--rounds N] [--only METRIC,..] [--peers NAME,..] [--workers N|auto]
                  [--in-flight N] [--idle N] [--scale F] [--also NAME=FOLDER].. [--profile FOLDER] [--apart] [--json]
 
-  --only     steps (${steps.join(', ')})
-             or metrics (${metrics.map(({ id }) => id).join(', ')})
-  --peers    the product and direct are always there
-  --workers  processes (threads for haproxy) of each peer
+  --only       steps (${steps.join(', ')})
+               or metrics (${metrics.map(({ id }) => id).join(', ')})
+  --peers      the product and direct are always there
+  --workers    processes (threads for haproxy) of each peer
   --in-flight  connections opened at a time where they are counted (64)
-  --apart    each peer on one processor and everything else on another, in all steps
-  --idle     tunnels held open for the memory figure (5000)
-  --scale    does so much more, or less, of everything in each round (1)
-  --also     measures another checkout of the product beside this one, with its node_modules; @N behind the folder
-             gives it so many workers (--also two=.@2)
-  --profile  leaves a CPU profile of the product, taken while the rounds run
+  --apart      each peer on one processor and everything else on another, in all steps
+  --idle       tunnels held open for the memory figure (5000)
+  --scale      does so much more, or less, of everything in each round (1)
+  --also       measures another checkout of the product beside this one, with its node_modules; @N behind the folder
+               gives it so many workers (--also two=.@2)
+  --profile    leaves a CPU profile of the product, taken while the rounds run
 `;
 
 /** Descriptors that are not tunnels. */

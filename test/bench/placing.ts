@@ -8,12 +8,13 @@ import { treeOf } from './process-tree.ts';
 /**
  * Gives a peer one processor and all others of this benchmark another, as they would be other machines. Where each waits
  * for the next, the kernel else puts two of the three on one processor, now these and now those, and a byte there and
- * back takes 75 or 105 microseconds by that alone. Gives what takes it back; does nothing where there is one processor.
+ * back takes 75 or 105 microseconds by that alone. Gives what takes it back; does nothing where there is one processor, or no peer.
  */
-export function placeApart(peer: number): () => void {
+export function placeApart(peer: number | null): () => void {
   const allowed = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
   const [first, second] = processorsOf(allowed);
-  if (first === undefined || second === undefined || availableParallelism() < 2) return () => {};
+  const hasTwo = first !== undefined && second !== undefined && availableParallelism() >= 2;
+  if (peer === null || !hasTwo) return () => {};
   const all = treeOf(process.pid);
   const itsOwn = new Set(treeOf(peer));
   for (const pid of all) place(pid, String(itsOwn.has(pid) ? first : second));

@@ -1,31 +1,19 @@
 /** What became of a destination before the relay began is not lost on the client. */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { Deadlines } from '../../src/proxy/deadlines.ts';
 import { createLargeReads } from '../../src/proxy/large-reads.ts';
 import { relay } from '../../src/proxy/relay.ts';
 import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
-
-async function socketPair(): Promise<readonly [Socket, Socket]> {
-  const server = createServer({ allowHalfOpen: true });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const accepted = once(server, 'connection');
-  const near = connectPlain('127.0.0.1', (server.address() as AddressInfo).port);
-  const [[far]] = (await Promise.all([accepted, once(near, 'connect')])) as [[Socket], unknown];
-  server.close();
-  for (const socket of [near, far]) socket.on('error', () => {});
-  return [near, far];
-}
+import { socketPair } from '../support/socket-pair.ts';
 
 test.each([
   ['closed its half', 'end', (far: Socket) => far.end(), 'end'],
   ['was reset', 'close', (far: Socket) => far.resetAndDestroy(), 'ECONNRESET'],
 ])('a destination that %s beforehand', async (_name, event, act, expected) => {
-  const [client, clientSide] = await socketPair();
-  const [destinationSide, far] = await socketPair();
+  const [client, clientSide] = await socketPair(connectPlain);
+  const [destinationSide, far] = await socketPair(connectPlain);
+  for (const socket of [client, clientSide, destinationSide, far]) socket.on('error', () => {});
   const over = new Promise((told) => destinationSide.once(event, told));
   act(far);
   destinationSide.pause();

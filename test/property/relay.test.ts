@@ -1,8 +1,6 @@
 /** Whatever is sent in whatever pieces, to whoever reads how slowly: no byte is changed, lost or doubled on its way. */
 import type { EventEmitter } from 'node:events';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { array, assert, asyncProperty, boolean, constant, integer, oneof, record } from 'fast-check';
 import type { Arbitrary } from 'fast-check';
@@ -14,6 +12,7 @@ import { relay } from '../../src/proxy/relay.ts';
 import type { Connect, TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
 import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
 import { bareSockets } from '../support/bare-sockets.ts';
+import { socketPair } from '../support/socket-pair.ts';
 
 /** What one end does: the pieces that it sends, and how it reads. */
 interface End {
@@ -46,20 +45,6 @@ function stream(size: number, seed: number): Buffer {
   let state = seed;
   for (let at = 0; at < words.length; at++) words[at] = state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
   return Buffer.from(words.buffer, 0, size);
-}
-
-async function socketPair<S extends TunnelSocket>(connectTo: Connect<S>): Promise<readonly [S, Socket]> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const accepted = once(server, 'connection');
-  const near = connectTo('127.0.0.1', port);
-  const connected = once(near, 'connect');
-  const [far] = (await accepted) as [Socket];
-  server.close();
-  await connected;
-  return [near, far];
 }
 
 /** What a relay runs over. */

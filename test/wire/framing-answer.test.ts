@@ -143,7 +143,8 @@ describe('an answer that breaks off after its head does not look whole', () => {
     (await destination.connection()).socket.destroy();
     expect(await endingOf(client)).toBe(ending);
     expect(client.text).not.toMatch(/0\r\n\r\n$/);
-    expect(client.text).not.toMatch(/^HTTP\S+ 502/m);
+    // The proxy's name in Via is made by chance, and may hold any digits.
+    expect(client.text.replace(/lockdown-proxy-[0-9a-f]+/, '')).not.toContain('502');
     expect(await proxy.record()).toMatchObject({
       status: 200,
       verdict: 'error',
