@@ -30,7 +30,7 @@ const pureFloors = floors.slice(0, floors.indexOf('state'));
 const owners: Readonly<Record<string, string>> = {
   'ipaddr.js': 'address/ip.ts',
   undici: 'state/http-get.ts',
-  'http-proxy': 'proxy/forward.ts',
+  'http-proxy': 'proxy/fence.ts',
   pino: 'observe/logger.ts',
   zod: 'config/config.ts',
   yaml: 'config/document.ts',

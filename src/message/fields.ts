@@ -6,8 +6,6 @@
 import type { Target } from './request-target.ts';
 import { parseAuthorityForm, parseHost } from './request-target.ts';
 
-type Field = readonly [name: string, value: string];
-
 /** Fields that belong to one connection (RFC 9110 section 7.6.1) or that the proxy writes itself, both ways. */
 const endingHere: ReadonlySet<string> = new Set([
   'connection',
@@ -22,9 +20,11 @@ const endingHere: ReadonlySet<string> = new Set([
 /** What a Connection line cannot remove: without these the other side reads another message, or a loop goes unseen. */
 const framing: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'via']);
 
-function pairs(raw: readonly string[]): readonly Field[] {
-  return raw.flatMap((name, at): Field[] => (at % 2 === 0 ? [[name, raw[at + 1] ?? '']] : []));
-}
+/** What more of a request ends here: Host is written anew, Expect is answered. */
+const endingInRequests: ReadonlySet<string> = new Set(['host', 'expect']);
+/** A length beside a transfer coding is at best wrong (RFC 9112 section 6.3). */
+const lengthField: ReadonlySet<string> = new Set(['content-length']);
+const nothingNamed: ReadonlySet<string> = new Set();
 
 function listElements(values: readonly string[]): readonly string[] {
   return values.flatMap((value) => value.split(',')).map((element) => element.trim());
@@ -106,6 +106,11 @@ function isLength(value: string): boolean {
   return /^(?:0|[1-9]\d*)$/.test(value) && Number.isSafeInteger(Number(value));
 }
 
+/** Whether a request has a body, be it an empty one, by its fields (RFC 9112 section 6.3). */
+export function hasBody(raw: readonly string[]): boolean {
+  return fieldValues(raw, 'content-length').length > 0 || fieldValues(raw, 'transfer-encoding').length > 0;
+}
+
 /** What a request expects before it sends its body (RFC 9110 section 10.1.1); HTTP/1.0 has no expectations. */
 export function readExpectation(raw: readonly string[], httpVersion: string): 'none' | 'continue' | 'unknown' {
   const expected = httpVersion === '1.0' ? [] : listElements(fieldValues(raw, 'expect'));
@@ -113,24 +118,35 @@ export function readExpectation(raw: readonly string[], httpVersion: string): 'n
   return expected.every((element) => element.toLowerCase() === '100-continue') ? 'continue' : 'unknown';
 }
 
+/** What Connection lines name: fields that end here. */
+function namedFields(raw: readonly string[]): ReadonlySet<string> {
+  const lines = [...fieldValues(raw, 'connection'), ...fieldValues(raw, 'proxy-connection')];
+  if (lines.length === 0) return nothingNamed;
+  return new Set(listElements(lines).map((option) => option.toLowerCase()));
+}
+
 /** The fields that go on: neither hop-by-hop, nor named by any Connection line, nor spoken between proxies. */
-function endToEnd(raw: readonly string[]): readonly Field[] {
-  const options = listElements([...fieldValues(raw, 'connection'), ...fieldValues(raw, 'proxy-connection')]);
-  const named = new Set(options.map((option) => option.toLowerCase()).filter((option) => !framing.has(option)));
-  return pairs(raw).filter(([name]) => {
+function endToEnd(raw: readonly string[]): string[] {
+  const named = namedFields(raw);
+  const kept: string[] = [];
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at] ?? '';
     const key = name.toLowerCase();
-    return !endingHere.has(key) && !named.has(key) && !key.startsWith('proxy-');
-  });
+    if (endingHere.has(key) || key.startsWith('proxy-') || (named.has(key) && !framing.has(key))) continue;
+    kept.push(name, raw[at + 1] ?? '');
+  }
+  return kept;
 }
 
 /** The value of Via with our element behind those that came (RFC 9110 section 7.6.3). */
 export function viaValue(raw: readonly string[], own: { readonly via: string; readonly httpVersion: string }): string {
+  const element = `${own.httpVersion} ${own.via}`;
   const earlier = fieldValues(raw, 'via').filter((value) => value !== '');
-  return [...earlier, `${own.httpVersion} ${own.via}`].join(', ');
+  return earlier.length === 0 ? element : [...earlier, element].join(', ');
 }
 
 /**
- * The fields of the request to the destination. `host` becomes Host, `via` is our name, `httpVersion` that of the
+ * The fields of the request to the destination, as a flat list. `host` becomes Host, `via` is our name, `httpVersion` that of the
  * request as it came. Expect ends here because the proxy answers it; `Transfer-Encoding: chunked` is said again where
  * the request had it, or the platform would send the body of a GET or DELETE unframed. `authorization` is our own
  * credential, for a parent proxy alone.
@@ -143,25 +159,32 @@ export function requestFields(
     readonly httpVersion: string;
     readonly authorization?: string | null;
   },
-): Record<string, string | string[]> {
-  const kept = endToEnd(raw).filter(([name]) => !['host', 'expect'].includes(name.toLowerCase()));
-  const isChunked = fieldValues(raw, 'transfer-encoding').length > 0;
-  const fields: Field[] = [['Host', options.host], ...kept, ['Via', viaValue(raw, options)]];
-  if (options.authorization) fields.push(['Proxy-Authorization', options.authorization]);
-  return toRecord(isChunked ? [...withoutLength(fields), ['Transfer-Encoding', 'chunked']] : fields);
+): string[] {
+  const fields = ['Host', options.host, ...without(endToEnd(raw), endingInRequests), 'Via', viaValue(raw, options)];
+  if (options.authorization) fields.push('Proxy-Authorization', options.authorization);
+  if (fieldValues(raw, 'transfer-encoding').length === 0) return fields;
+  return [...without(fields, lengthField), 'Transfer-Encoding', 'chunked'];
 }
 
-/** A length beside a transfer coding is at best wrong (RFC 9112 section 6.3). */
-function withoutLength(fields: readonly Field[]): readonly Field[] {
-  return fields.filter(([name]) => name.toLowerCase() !== 'content-length');
+function without(fields: string[], names: ReadonlySet<string>): string[] {
+  if (!fields.some((name, at) => at % 2 === 0 && names.has(name.toLowerCase()))) return fields;
+  return fields.filter((_, at) => !names.has((fields[at - (at % 2)] ?? '').toLowerCase()));
 }
 
-/** One entry a name, spelled as first sent. Without prototype: `__proto__` is a field name like any other. */
-function toRecord(fields: readonly Field[]): Record<string, string | string[]> {
-  const groups = Map.groupBy(fields, ([name]) => name.toLowerCase());
+/**
+ * A list as one entry a name, spelled as first sent. Without prototype: `__proto__` is a field name like any other.
+ */
+export function toRecord(fields: readonly string[]): Record<string, string | string[]> {
+  const names = new Map<string, string>();
   const record: Record<string, string | string[]> = Object.create(null);
-  for (const [[name, value], ...others] of groups.values() as Iterable<[Field, ...Field[]]>) {
-    record[name] = others.length === 0 ? value : [value, ...others.map(([, other]) => other)];
+  for (let at = 0; at < fields.length; at += 2) {
+    const [name = '', value = ''] = fields.slice(at, at + 2);
+    const key = name.toLowerCase();
+    const known = names.get(key);
+    if (known === undefined) {
+      names.set(key, name);
+      record[name] = value;
+    } else record[known] = [record[known] ?? [], value].flat();
   }
   return record;
 }
@@ -177,7 +200,9 @@ export function responseFields(
 ): string[] {
   const kept = endToEnd(raw);
   const isUnmeasured = options.status === 204 || fieldValues(raw, 'transfer-encoding').length > 0;
-  return [...(isUnmeasured ? withoutLength(kept) : kept), ['Via', viaValue(raw, options)]].flat();
+  const fields = isUnmeasured ? without(kept, lengthField) : kept;
+  fields.push('Via', viaValue(raw, options));
+  return fields;
 }
 
 /** Whether a Via element was written under one of these names, case-blind: the message has been here before. */

@@ -2,8 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Address } from '../address/ip.ts';
 import type { Config } from '../config/config.ts';
+import type { Stop } from '../state/stop-signal.ts';
 import type { Deadline } from './deadlines.ts';
 import { Deadlines } from './deadlines.ts';
+import type { KeptDestination } from './kept-destination.ts';
 import { OpenList } from './open-list.ts';
 import { letGoBehind } from './respond.ts';
 import type { ClientSocket } from './tunnel-socket.ts';
@@ -27,8 +29,10 @@ export interface Connection {
   turn: Promise<void> | null;
   /** The answer to the request whose turn it is, or was last. */
   answering: ServerResponse | null;
+  /** The destination connection that further requests may go over; null before the first. */
+  kept: KeptDestination | null;
   /** The request read last, and how to say that the rest of it cannot be read. */
-  reading: { readonly request: IncomingMessage; readonly broken: AbortController } | null;
+  reading: { readonly request: IncomingMessage; readonly broken: Stop } | null;
   /** Set when nothing that comes behind what was read can be read any more. */
   isBroken: boolean;
   /** Set when a CONNECT came before requests ahead of it were answered: they never will be. */
@@ -83,6 +87,7 @@ export function createConnections(onEnd: (client: string) => void): Connections 
         outstanding: 0,
         turn: null,
         answering: null,
+        kept: null,
         reading: null,
         isBroken: false,
         isOvertaken: false,
@@ -94,6 +99,7 @@ export function createConnections(onEnd: (client: string) => void): Connections 
       socket.on('close', () => {
         open.remove(entry);
         Deadlines.clear(connection.headDue);
+        connection.kept?.end();
         forget(connection.socket);
         const left = (perClient.get(client.text) ?? 1) - 1;
         if (left > 0) perClient.set(client.text, left);

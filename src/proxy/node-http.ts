@@ -5,4 +5,4 @@
  */
 import process from 'node:process';
 
-export const { Agent, STATUS_CODES, createServer } = process.getBuiltinModule('node:http');
+export const { STATUS_CODES, createServer } = process.getBuiltinModule('node:http');

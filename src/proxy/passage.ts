@@ -10,7 +10,8 @@ import { checkAnswerFields, responseFields } from '../message/fields.ts';
 import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { Exchange } from './exchange.ts';
 import { refusedByParent } from './parent.ts';
-import { watchStall } from './stall.ts';
+import type { Destination } from './reach.ts';
+import { StallWatch } from './stall.ts';
 
 /** So many interim responses (1xx) of a destination are dropped; one more is an invalid response. */
 const maxInterim = 16;
@@ -27,7 +28,13 @@ export interface Passage {
   readonly viaName: string;
   /** The parent proxy that is asked; null: the destination itself. */
   readonly asking: ParentProxy | null;
+  readonly way: Destination<Socket>['way'];
+  /** Gets the socket back as soon as all of the answer came over it, if it can carry another request. */
+  readonly onFree: () => void;
 }
+
+/** A kept connection turned out to be closed before anything of an answer came over it. */
+export class StaleConnection extends Error {}
 
 /** What comes back to a passage from the client of node:http that carries it. */
 export interface PassageEvents {
@@ -37,30 +44,36 @@ export interface PassageEvents {
 }
 
 /**
- * Lets `send` start the request and brings the answer back; resolves when the whole answer is out.
- * @throws ProxyError `response_invalid`, `response_timeout`, `request_timeout`, or what the exchange was aborted with.
+ * Lets `send` start the request and brings the answer back; resolves when the whole answer is out. Its socket is closed
+ * unless it was handed to `onFree`.
+ * @throws StaleConnection, or ProxyError `response_invalid`, `response_timeout`, `request_timeout`, or what the exchange was aborted with.
  */
 export function pass(passage: Passage, send: (events: PassageEvents) => void): Promise<void> {
-  const { exchange, request, response, destination, viaName, asking } = passage;
+  const { exchange, request, response, destination, viaName, asking, way } = passage;
   const { record, signal, snapshot } = exchange;
   return new Promise((resolve, reject) => {
     let outgoing: ClientRequest | null = null;
     let answer: IncomingMessage | null = null;
     let isSettled = false;
     let interim = 0;
+    let isFree = false;
+    const { bytesRead, bytesWritten } = destination;
     // While it goes on as well: a download of hours is no less traffic than a tunnel.
     const count = () => {
-      record.bytesUp = destination.bytesWritten;
-      record.bytesDown = destination.bytesRead;
+      record.bytesUp = destination.bytesWritten - bytesWritten;
+      record.bytesDown = destination.bytesRead - bytesRead;
     };
     const settle = (error: unknown) => {
       if (isSettled) return;
       isSettled = true;
       stall.stop();
       signal.removeEventListener('abort', onAbort);
+      destination.off('free', onFree);
       count();
-      outgoing?.destroy();
-      destination.destroy();
+      if (!isFree) {
+        outgoing?.destroy();
+        destination.destroy();
+      }
       if (error === null) resolve();
       else reject(error);
     };
@@ -74,8 +87,13 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       else if (request.complete || destination.writableNeedDrain) settle(new ProxyError('response_timeout'));
       else settle(new ProxyError('request_timeout'));
     };
+    const onFree = () => {
+      isFree = true;
+      passage.onFree();
+    };
     signal.addEventListener('abort', onAbort, { once: true });
-    const stall = watchStall(request.socket, destination, snapshot.config.limits, onStall);
+    destination.once('free', onFree);
+    const stall = new StallWatch(request.socket, destination, snapshot.config.limits, exchange.deadlines, onStall);
     if (signal.aborted) return onAbort();
 
     const begin = (incoming: IncomingMessage) => {
@@ -95,16 +113,22 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       }
       record.status = status;
       response.once('finish', () => settle(null));
+      if (incoming.complete) {
+        // A short answer is whole by now; its connection is free again when it has ended.
+        const body = (incoming.read() as Buffer | null) ?? undefined;
+        incoming.once('end', () => response.end(body));
+        return;
+      }
       incoming.on('data', count);
       incoming.pipe(response);
-      if (incoming.readableLength === 0 && !incoming.complete) response.flushHeaders();
+      if (incoming.readableLength === 0) response.flushHeaders();
     };
 
     try {
       send({
         onRequest(created) {
           outgoing = created;
-          request.on('data', count);
+          if (!request.complete) request.on('data', count);
           created.on('information', () => {
             if (++interim > maxInterim) fail('too many interim responses');
           });
@@ -117,14 +141,17 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
         onResponse(incoming) {
           answer = incoming;
           incoming.once('error', (error) => fail('cut off', error));
-          // A turn of the loop later: what turns out broken in the same piece is still answered with 502.
-          setImmediate(() => {
+          // Once the piece is read to its end: what turns out broken in it is still answered with 502.
+          process.nextTick(() => {
             if (!isSettled) begin(incoming);
           });
         },
         onError: (error) => {
           // An answer under way notices for itself whether it is whole; what comes behind a whole one is nobody's.
-          if (!response.headersSent && !answer?.complete) fail(wordOf(error), error);
+          if (response.headersSent || answer?.complete) return;
+          if (way === 'kept' && destination.bytesRead === bytesRead)
+            settle(new StaleConnection('closed while it was kept'));
+          else fail(wordOf(error), error);
         },
       });
     } catch (error) {

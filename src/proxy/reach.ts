@@ -4,6 +4,7 @@ import type { Address } from '../address/ip.ts';
 import { hostPort } from '../address/ip.ts';
 import { ProxyError } from '../errors.ts';
 import type { AddressDecision, JudgedAddress, Machine, Pending, Question, Refusal } from '../policy/decide.ts';
+import type { Target } from '../message/request-target.ts';
 import { decideTarget, judgeAddresses } from '../policy/decide.ts';
 import { missesUserFor } from '../policy/users-challenge.ts';
 import { addressesAround, judgeByName } from '../policy/parent-way.ts';
@@ -32,6 +33,16 @@ export interface Destination<S extends TunnelSocket> {
   readonly judged: Dialled;
   /** The parent that the request itself is to be sent to, in absolute-form; null: the socket leads to the destination. */
   readonly asking: ParentProxy | null;
+  /** How its socket came about: `kept` has carried requests before, and may be closed at the other end by now. */
+  readonly way: 'dialled' | 'kept' | 'parent';
+}
+
+/** Gives a connection to one of the addresses judged for a target that is open already. */
+export interface Kept<S extends TunnelSocket> {
+  take(
+    target: Target,
+    addresses: readonly JudgedAddress[],
+  ): { readonly socket: S; readonly judged: JudgedAddress } | null;
 }
 
 /**
@@ -43,6 +54,7 @@ export function reach<S extends TunnelSocket>(
   question: Question,
   sender: Sender,
   deps: ReachDeps<S>,
+  kept: Kept<S> | null = null,
 ): Promise<Destination<S | Socket>> {
   const { policy, parent } = exchange.snapshot;
   const pending = decideTarget(policy, question);
@@ -56,7 +68,7 @@ export function reach<S extends TunnelSocket>(
   }
   const { address, host } = question.target;
   const found = address ? [address] : lookUp(exchange, host, pending, deps);
-  const go = (addresses: readonly Address[]) => reachJudged(exchange, question, pending, addresses, sender, deps);
+  const go = (addresses: readonly Address[]) => reachJudged(exchange, question, pending, addresses, sender, deps, kept);
   // To wait for what is known costs as much as to judge it.
   return found instanceof Promise ? found.then(go) : go(found);
 }
@@ -69,6 +81,7 @@ function reachJudged<S extends TunnelSocket>(
   found: readonly Address[],
   sender: Sender,
   deps: ReachDeps<S>,
+  kept: Kept<S> | null,
 ): Promise<Destination<S | Socket>> {
   const { parent } = exchange.snapshot;
   const { addresses } = judge(exchange, question, pending, found, sender, deps);
@@ -76,7 +89,11 @@ function reachJudged<S extends TunnelSocket>(
   // A virtual network always has IPv4.
   const judged = addresses.find(({ address }) => address.family === 4) ?? addresses[0];
   if (parent && judged && around.length === 0) return throughParent(exchange, parent, question, judged, sender, deps);
-  return connect(exchange, deps.connect, around, question.target.port);
+  const open = kept?.take(question.target, around);
+  if (!open) return connect(exchange, deps.connect, around, question.target.port);
+  exchange.record.connectMs = 0;
+  noteWay(exchange, hostPort(open.judged.address.text, question.target.port), open.judged.rule);
+  return Promise.resolve({ ...open, asking: null, way: 'kept' });
 }
 
 /** Connects to the destination itself. */
@@ -92,7 +109,7 @@ async function connect<S extends TunnelSocket>(
     const { connectMs } = snapshot.config.limits;
     const { socket, judged } = await dialBy(by, deadlines, addresses, port, connectMs, signal);
     noteWay(exchange, hostPort(judged.address.text, port), judged.rule);
-    return { socket, judged, asking: null };
+    return { socket, judged, asking: null, way: 'dialled' };
   } finally {
     exchange.record.connectMs = elapsedMs(started);
   }
@@ -112,7 +129,7 @@ async function throughParent(
   const started = performance.now();
   try {
     const { socket, isAbsolute } = await passParent(exchange, parent, question, address, sender, deps);
-    return { socket, judged, asking: isAbsolute ? parent : null };
+    return { socket, judged, asking: isAbsolute ? parent : null, way: 'parent' };
   } finally {
     exchange.record.connectMs = elapsedMs(started);
   }

@@ -9,6 +9,7 @@ import type { Config } from '../config/config.ts';
 import type { ListenerKeys } from '../config/listener-keys.ts';
 import { parseAuthorityForm } from '../message/request-target.ts';
 import type { Snapshot } from '../state/snapshot.ts';
+import { Stop } from '../state/stop-signal.ts';
 import type { BareSockets } from './bare-sockets.ts';
 import type { ConnectRequest } from './connect-head.ts';
 import { findReadConnectHead } from './connect-head.ts';
@@ -146,7 +147,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     const { socket } = request;
     const connection = connections.get(socket);
     if (!connection || connection.isTaken) return;
-    const broken = new AbortController();
+    const broken = new Stop();
     connection.reading = { request, broken };
     if (++connection.outstanding >= maxPipelined) socket.pause();
     response.once('close', () => {
@@ -156,7 +157,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
       connection.answering = response;
       // node:http loses what comes in one piece with an offer to upgrade: nothing behind it may count as read.
       if (isDraining || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
-      const isAnswered = await forward(request, response, connection, broken.signal);
+      const isAnswered = await forward(request, response, connection, broken);
       // The drain may have begun when the head was already out.
       if (isAnswered && isDraining && !socket.writableEnded) lingeringClose(socket);
       if (!isAnswered || socket.writableEnded) connection.isTaken = true;

@@ -1,16 +1,21 @@
 /** One client connection for many requests: kept when it can be, closed when it must be, never with another's bytes. */
 import { describe, expect, test } from 'vitest';
 import { answerWith } from '../support/destination.ts';
-import { answer, answerOnly, endingOf, fieldsOf, forbidCrashes, startForwarding } from '../support/forwarding.ts';
+import {
+  answer,
+  answerEach,
+  answerOnly,
+  endingOf,
+  fieldsOf,
+  forbidCrashes,
+  startForwarding,
+} from '../support/forwarding.ts';
 
 forbidCrashes();
 
-test('a connection takes one request after another, each with its own line and its own destination connection', async () => {
+test('a connection takes one request after another, each with its own line', async () => {
   let count = 0;
-  await using forwarding = await startForwarding(async (wire) => {
-    await wire.until('\r\n\r\n');
-    await wire.write(answer(`answer ${++count};`));
-  });
+  await using forwarding = await startForwarding(answerEach(() => answer(`answer ${++count};`)));
   const { origin, proxy, destination } = forwarding;
   await using client = await forwarding.connect();
   for (const round of [1, 2, 3]) {
@@ -23,12 +28,12 @@ test('a connection takes one request after another, each with its own line and i
     [1, 2, 3].map((round) => [`/${round}`, 200, client.socket.localPort]),
   );
   expect(new Set(proxy.records.map(({ id }) => id)).size).toBe(3);
-  expect(destination.connections).toHaveLength(3);
-  for (const wire of destination.connections) expect(fieldsOf(wire.text).get('connection')).toBe('close');
+  expect(destination.connections).toHaveLength(1);
+  expect(fieldsOf((await destination.connection()).text).get('connection')).toBe('keep-alive');
 });
 
 test('an HTTP/1.0 client that asks for it keeps its connection too', async () => {
-  await using forwarding = await startForwarding();
+  await using forwarding = await startForwarding(answerEach(() => answer('ok')));
   await using client = await forwarding.connect();
   for (const round of [1, 2]) {
     await client.write(`GET ${forwarding.origin}/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`);
@@ -104,7 +109,7 @@ test('the early answer to a large body arrives whole while the client is still s
 });
 
 test('empty lines between requests are no request', async () => {
-  await using forwarding = await startForwarding();
+  await using forwarding = await startForwarding(answerEach(() => answer('ok')));
   await using client = await forwarding.connect();
   await client.write(
     `\r\n\r\nGET ${forwarding.origin}/ HTTP/1.1\r\n\r\n\r\n\r\nGET ${forwarding.origin}/ HTTP/1.1\r\nConnection: close\r\n\r\n`,

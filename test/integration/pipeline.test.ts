@@ -1,21 +1,18 @@
 /** Several requests in one piece: answered in order, each judged for itself, and nothing served behind a refusal. */
 import { describe, expect, test } from 'vitest';
-import { silent } from '../support/destination.ts';
+import { answerWith, silent } from '../support/destination.ts';
 import type { Behaviour } from '../support/destination.ts';
-import { answer, endingOf, expectRefusal, forbidCrashes, startForwarding } from '../support/forwarding.ts';
+import { answer, answerEach, endingOf, expectRefusal, forbidCrashes, startForwarding } from '../support/forwarding.ts';
 
 forbidCrashes();
 
 /** Answers each request with its path, the first one only when `first` is told to. */
 function echoPaths(first: Promise<void> = Promise.resolve()): Behaviour {
-  return async (wire) => {
-    const head = await wire.until('\r\n\r\n');
+  return answerEach(async (head) => {
     const path = head.split(' ')[1] ?? '';
     if (path === '/1') await first;
-    await wire.write(answer(`path ${path};`));
-    await wire.all();
-    wire.end();
-  };
+    return answer(`path ${path};`);
+  });
 }
 
 const get = (origin: string, path: string, fields = ''): string => `GET ${origin}${path} HTTP/1.1\r\n${fields}\r\n`;
@@ -45,7 +42,10 @@ test('a hundred requests in one piece are all answered', async () => {
 });
 
 test('bodies and requests behind them keep apart', async () => {
-  await using forwarding = await startForwarding(echoPaths());
+  await using forwarding = await startForwarding(async (wire) => {
+    const head = await wire.until('\r\n\r\n');
+    wire.end(answer(`path ${head.split(' ')[1]};`));
+  });
   const { origin, destination } = forwarding;
   await using client = await forwarding.connect();
   const hidden = get('http://127.0.0.1', '/hidden');
@@ -165,10 +165,7 @@ describe('a CONNECT behind an unanswered request closes the connection, and no t
   });
 
   test('behind an answered one it opens a tunnel', async () => {
-    await using forwarding = await startForwarding(async (wire) => {
-      await wire.until('\r\n\r\n');
-      await wire.write(answer('hello'));
-    }, 'tlsServerName: off');
+    await using forwarding = await startForwarding(answerWith(answer('hello')), 'tlsServerName: off');
     const { origin, proxy, destination } = forwarding;
     await using client = await forwarding.connect();
     await client.write(get(origin, '/1'));

@@ -6,7 +6,7 @@ import type { Behaviour, Destination } from './destination.ts';
 import { startProxy } from './proxy.ts';
 import type { TestProxy } from './proxy.ts';
 import { connectRaw, parseMessage } from './raw-client.ts';
-import type { Wire } from './wire.ts';
+import type { Bytes, Wire } from './wire.ts';
 
 export interface Forwarding extends AsyncDisposable {
   readonly proxy: TestProxy;
@@ -28,6 +28,17 @@ export const answerOnly =
     await wire.write(bytes);
     await wire.all();
     wire.end();
+  };
+
+/** Answers each request of a connection, none of which has a body, with what `reply` gives for its head. */
+export const answerEach =
+  (reply: (head: string) => Bytes | Promise<Bytes>): Behaviour =>
+  async (wire) => {
+    for (let end = 0; ;) {
+      const heads = await wire.until(new RegExp(`^[^]{${end}}[^]+?\\r\\n\\r\\n`));
+      await wire.write(await reply(heads.slice(end)));
+      end = heads.length;
+    }
   };
 
 /** Starts both; `config` is YAML beside the loopback addresses let out. */

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   answer,
+  answerEach,
   answerOnly,
   endingOf,
   exchangeBytes,
@@ -180,10 +181,7 @@ describe('answers without a body keep their fields and end with their head', () 
     ['GET', 'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 204, undefined],
   ])('%s: %j', async (method, bytes, status, length) => {
     let count = 0;
-    await using forwarding = await startForwarding(async (wire) => {
-      await wire.until('\r\n\r\n');
-      await wire.write(count++ === 0 ? bytes : answer('second'));
-    });
+    await using forwarding = await startForwarding(answerEach(() => (count++ === 0 ? bytes : answer('second'))));
     const { origin } = forwarding;
     await using client = await forwarding.connect();
     await client.write(`${method} ${origin}/ HTTP/1.1\r\n\r\nGET ${origin}/ HTTP/1.1\r\nConnection: close\r\n\r\n`);

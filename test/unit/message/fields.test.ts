@@ -6,6 +6,7 @@ import {
   fieldValues,
   requestFields,
   responseFields,
+  toRecord,
   viaHasName,
 } from '../../../src/message/fields.ts';
 import { parseAuthorityForm } from '../../../src/message/request-target.ts';
@@ -21,7 +22,7 @@ function target(text: string): Target {
 
 /** The fields of `lines` as a destination gets them, without the Host and Via that are always added. */
 function forwarded(...raw: string[]): Record<string, unknown> {
-  const { Host: _host, Via: _via, ...others } = requestFields(raw, own);
+  const { Host: _host, Via: _via, ...others } = toRecord(requestFields(raw, own));
   return others;
 }
 
@@ -120,12 +121,12 @@ describe('what belongs to one connection or to the proxy does not reach the dest
 
   test('but a Connection line takes away neither the framing nor Host nor Via', () => {
     const raw = ['Connection', 'host, content-length, transfer-encoding, via', 'Host', 'lie', 'Via', '1.0 fred'];
-    expect(requestFields([...raw, 'Content-Length', '5'], own)).toEqual({
+    expect(toRecord(requestFields([...raw, 'Content-Length', '5'], own))).toEqual({
       Host: 'a.example',
       'Content-Length': '5',
       Via: '1.0 fred, 1.1 lockdown',
     });
-    expect(requestFields([...raw, 'Transfer-Encoding', 'chunked'], own)).toEqual({
+    expect(toRecord(requestFields([...raw, 'Transfer-Encoding', 'chunked'], own))).toEqual({
       Host: 'a.example',
       'Transfer-Encoding': 'chunked',
       Via: '1.0 fred, 1.1 lockdown',
@@ -135,7 +136,8 @@ describe('what belongs to one connection or to the proxy does not reach the dest
 
 describe('what is forwarded', () => {
   test('Host comes first and from the URL, whatever the client said', () => {
-    const fields = requestFields(['Accept', '*/*', 'HOST', 'lie.example'], { ...own, host: 'a.example:8080' });
+    const raw = ['Accept', '*/*', 'HOST', 'lie.example'];
+    const fields = toRecord(requestFields(raw, { ...own, host: 'a.example:8080' }));
     expect(Object.entries(fields)[0]).toEqual(['Host', 'a.example:8080']);
     expect(Object.keys(fields)).toEqual(['Host', 'Accept', 'Via']);
   });
@@ -148,8 +150,11 @@ describe('what is forwarded', () => {
   });
 
   test('Via is added behind the elements that came, with the version the request came in', () => {
-    const fields = requestFields(['VIA', '1.1 a, 1.0 b', 'Via', '', 'via', '1.1 c'], { ...own, httpVersion: '1.0' });
-    expect(fields).toEqual({ Host: 'a.example', Via: '1.1 a, 1.0 b, 1.1 c, 1.0 lockdown' });
+    const raw = ['VIA', '1.1 a, 1.0 b', 'Via', '', 'via', '1.1 c'];
+    expect(toRecord(requestFields(raw, { ...own, httpVersion: '1.0' }))).toEqual({
+      Host: 'a.example',
+      Via: '1.1 a, 1.0 b, 1.1 c, 1.0 lockdown',
+    });
   });
 
   test('a chunked body stays chunked, and a length beside it goes', () => {
@@ -160,7 +165,7 @@ describe('what is forwarded', () => {
   });
 
   test('a field may be called like a property that every object has', () => {
-    const fields = requestFields(['__proto__', 'x', 'constructor', 'y', '__PROTO__', 'z'], own);
+    const fields = toRecord(requestFields(['__proto__', 'x', 'constructor', 'y', '__PROTO__', 'z'], own));
     expect(Object.getPrototypeOf(fields)).toBeNull();
     expect(Object.entries(fields)).toEqual([
       ['Host', 'a.example'],
