@@ -24,7 +24,6 @@ const framing: ReadonlySet<string> = new Set(['host', 'content-length', 'transfe
 const endingInRequests: ReadonlySet<string> = new Set(['host', 'expect']);
 /** A length beside a transfer coding is at best wrong (RFC 9112 section 6.3). */
 const lengthField: ReadonlySet<string> = new Set(['content-length']);
-const nothingNamed: ReadonlySet<string> = new Set();
 
 function listElements(values: readonly string[]): readonly string[] {
   return values.flatMap((value) => value.split(',')).map((element) => element.trim());
@@ -118,10 +117,10 @@ export function readExpectation(raw: readonly string[], httpVersion: string): 'n
   return expected.every((element) => element.toLowerCase() === '100-continue') ? 'continue' : 'unknown';
 }
 
-/** What Connection lines name: fields that end here. */
-function namedFields(raw: readonly string[]): ReadonlySet<string> {
+/** What Connection lines name: fields that end here; null where that is nothing more than ends here in any case. */
+function namedFields(raw: readonly string[]): ReadonlySet<string> | null {
   const lines = [...fieldValues(raw, 'connection'), ...fieldValues(raw, 'proxy-connection')];
-  if (lines.length === 0) return nothingNamed;
+  if (lines.every((line) => line === 'keep-alive')) return null;
   return new Set(listElements(lines).map((option) => option.toLowerCase()));
 }
 
@@ -132,7 +131,7 @@ function endToEnd(raw: readonly string[]): string[] {
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? '';
     const key = name.toLowerCase();
-    if (endingHere.has(key) || key.startsWith('proxy-') || (named.has(key) && !framing.has(key))) continue;
+    if (endingHere.has(key) || key.startsWith('proxy-') || (named?.has(key) && !framing.has(key))) continue;
     kept.push(name, raw[at + 1] ?? '');
   }
   return kept;
@@ -169,24 +168,6 @@ export function requestFields(
 function without(fields: string[], names: ReadonlySet<string>): string[] {
   if (!fields.some((name, at) => at % 2 === 0 && names.has(name.toLowerCase()))) return fields;
   return fields.filter((_, at) => !names.has((fields[at - (at % 2)] ?? '').toLowerCase()));
-}
-
-/**
- * A list as one entry a name, spelled as first sent. Without prototype: `__proto__` is a field name like any other.
- */
-export function toRecord(fields: readonly string[]): Record<string, string | string[]> {
-  const names = new Map<string, string>();
-  const record: Record<string, string | string[]> = Object.create(null);
-  for (let at = 0; at < fields.length; at += 2) {
-    const [name = '', value = ''] = fields.slice(at, at + 2);
-    const key = name.toLowerCase();
-    const known = names.get(key);
-    if (known === undefined) {
-      names.set(key, name);
-      record[name] = value;
-    } else record[known] = [record[known] ?? [], value].flat();
-  }
-  return record;
 }
 
 /**

@@ -4,7 +4,8 @@
  */
 import type { Agent, IncomingMessage, ServerResponse, ClientRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import { requestFields, toRecord } from '../message/fields.ts';
+import type { Stream } from 'node:stream';
+import { hasBody, requestFields } from '../message/fields.ts';
 import type { AbsoluteForm } from '../message/request-target.ts';
 import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { PassageEvents } from './passage.ts';
@@ -26,7 +27,18 @@ export interface Sending {
 
 /** A request knows what came of it inside the fence. */
 const inside = Symbol('inside');
-type InsideMessage = IncomingMessage & { [inside]?: { readonly path: string; readonly events: PassageEvents } };
+type InsideMessage = IncomingMessage & { [inside]?: Inside };
+
+interface Inside {
+  readonly path: string;
+  /** Names and values in turn, as they are sent. */
+  readonly fields: readonly string[];
+  readonly hasBody: boolean;
+  readonly events: PassageEvents;
+}
+
+/** In place of a body that is not there: a request of http-proxy's is otherwise ended by the stream that is piped to it. */
+const noBody = { pipe() {} } as unknown as Stream;
 
 export async function createFence(): Promise<Send> {
   const { default: httpProxy } = await import('http-proxy');
@@ -40,7 +52,10 @@ export async function createFence(): Promise<Send> {
       return;
     }
     outgoing.path = passage.path;
+    const { fields } = passage;
+    for (let at = 0; at < fields.length; at += 2) setOrAppend(outgoing, fields[at] ?? '', fields[at + 1] ?? '');
     passage.events.onRequest(outgoing);
+    if (!passage.hasBody) outgoing.end();
   });
   fenced.on('proxyRes', (incoming, request: InsideMessage) => request[inside]?.events.onResponse(incoming));
   // Errors come through the callback of `web`; without a listener here an aborted client would end the process.
@@ -51,9 +66,11 @@ export async function createFence(): Promise<Send> {
     const { rawHeaders, httpVersion } = request;
     const authorization = asking?.authorization ?? null;
     const fields = requestFields(rawHeaders, { host: form.authority, via: viaName, httpVersion, authorization });
-    // They are copied from the last to the first, and Host leads (RFC 9110 section 5.3).
-    request.headers = Object.fromEntries(Object.entries(toRecord(fields)).toReversed());
-    (request as InsideMessage)[inside] = { path: asking ? wholeUrl(form) : form.requestPath, events };
+    const isWithBody = hasBody(rawHeaders);
+    const path = asking ? wholeUrl(form) : form.requestPath;
+    (request as InsideMessage)[inside] = { path, fields, hasBody: isWithBody, events };
+    // What http-proxy would copy, in its order and its spelling, before anybody is asked.
+    request.headers = {};
     const options = {
       target: { protocol: 'http:', host: form.target.host, port: form.target.port, path: '/' },
       // Whatever has `addRequest` is an agent to node:http; its own makes a pool for each.
@@ -62,9 +79,17 @@ export async function createFence(): Promise<Send> {
       // The two together keep the URL from being read again, by a parser that normalises and throws.
       toProxy: true,
       ignorePath: true,
+      ...(isWithBody ? null : { buffer: noBody }),
     };
     fenced.web(request, response, options, events.onError);
   };
+}
+
+/** Fields of one name are kept apart and in order, under the spelling that came first. */
+function setOrAppend(outgoing: ClientRequest, name: string, value: string): void {
+  // Host is there already, made from the options.
+  if (name !== 'Host' && outgoing.hasHeader(name)) outgoing.appendHeader(name, value);
+  else outgoing.setHeader(name, value);
 }
 
 /** The target as a proxy wants it; `*` is said by leaving the path out (RFC 9112 section 3.2.4). */

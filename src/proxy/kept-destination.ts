@@ -17,6 +17,8 @@ interface Held {
  */
 export class KeptDestination {
   #held: Held | null = null;
+  /** Watched for as long as it is open. */
+  #watched: Socket | null = null;
   #isOver = false;
 
   /** Holds a connection whose last answer is whole and that may carry another; the one held before goes. */
@@ -25,8 +27,7 @@ export class KeptDestination {
     if (this.#isOver || socket.destroyed || !socket.writable || socket.readableEnded || !address)
       return void socket.destroy();
     this.#held = { socket, target: target.text, address: address.text };
-    // Nothing may come while nothing was asked: it would be taken for the next answer.
-    socket.on('data', this.#onUnasked).on('end', this.#onUnasked).on('close', this.#onUnasked);
+    if (this.#watched !== socket) this.#watch(socket);
   }
 
   /** The connection for a request to this target, if its address is one of those judged for it. */
@@ -36,7 +37,6 @@ export class KeptDestination {
     const judged = addresses.find(({ address }) => address.text === held.address);
     if (!judged) return null;
     this.#held = null;
-    this.#unguard(held.socket);
     return { socket: held.socket, judged };
   }
 
@@ -46,17 +46,18 @@ export class KeptDestination {
     this.#drop();
   }
 
-  #drop(): void {
-    const held = this.#held;
-    if (!held) return;
-    this.#held = null;
-    this.#unguard(held.socket);
-    held.socket.destroy();
+  /** Nothing may come while nothing was asked: it would be taken for the next answer. */
+  #watch(socket: Socket): void {
+    this.#watched = socket;
+    const onUnasked = () => {
+      if (this.#held?.socket === socket) this.#drop();
+    };
+    socket.on('data', onUnasked).on('end', onUnasked).on('close', onUnasked);
   }
 
-  readonly #onUnasked = (): void => this.#drop();
-
-  #unguard(socket: Socket): void {
-    socket.off('data', this.#onUnasked).off('end', this.#onUnasked).off('close', this.#onUnasked);
+  #drop(): void {
+    const held = this.#held;
+    this.#held = null;
+    held?.socket.destroy();
   }
 }

@@ -6,7 +6,7 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from './node-http.ts';
 import type { Socket } from 'node:net';
 import { ProxyError } from '../errors.ts';
-import { checkAnswerFields, responseFields } from '../message/fields.ts';
+import { checkAnswerFields, hasBody, responseFields } from '../message/fields.ts';
 import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { Exchange } from './exchange.ts';
 import { refusedByParent } from './parent.ts';
@@ -68,7 +68,6 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       isSettled = true;
       stall.stop();
       signal.removeEventListener('abort', onAbort);
-      destination.off('free', onFree);
       count();
       if (!isFree) {
         outgoing?.destroy();
@@ -136,7 +135,7 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
           created.on('upgrade', () => fail('status 101'));
           destination.resume();
           // The head does not wait for a body that is still to come.
-          if (!request.complete) created.flushHeaders();
+          if (!request.complete && hasBody(request.rawHeaders)) created.flushHeaders();
         },
         onResponse(incoming) {
           answer = incoming;

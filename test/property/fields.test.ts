@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { checkForwardFields, requestFields, responseFields, toRecord } from '../../src/message/fields.ts';
+import { checkForwardFields, requestFields, responseFields } from '../../src/message/fields.ts';
 
 const own = { host: 'a.example', via: 'lockdown', httpVersion: '1.1' };
 const hopByHop = ['connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection', 'proxy-authorization'];
@@ -21,6 +21,9 @@ const field = fc.oneof(
 const framed = fc.constantFrom<readonly [string, string]>(['Content-Length', '5'], ['transfer-encoding', 'Chunked']);
 const fields = fc.array(fc.oneof({ weight: 6, arbitrary: field }, { weight: 1, arbitrary: framed }), { maxLength: 15 });
 
+const pairsOf = (list: readonly string[]): (readonly [string, string])[] =>
+  list.flatMap((key, at) => (at % 2 === 0 ? [[key, list[at + 1]!] as const] : []));
+
 /** The names that Connection lines take out of `list`. */
 function namedIn(list: readonly (readonly [string, string])[]): string[] {
   const lines = list.filter(([key]) => /^(?:proxy-)?connection$/i.test(key)).map(([, value]) => value);
@@ -31,9 +34,7 @@ test('exactly the end-to-end fields go on, each value once and in order', () => 
   fc.assert(
     fc.property(fields, (list) => {
       const named = namedIn(list);
-      const sent = Object.entries(toRecord(requestFields(list.flat(), own))).flatMap(([key, value]) =>
-        [value].flat().map((one) => `${key.toLowerCase()}: ${one}`),
-      );
+      const sent = pairsOf(requestFields(list.flat(), own)).map(([key, value]) => `${key.toLowerCase()}: ${value}`);
       const received = responseFields(list.flat(), own);
       for (const key of plain) {
         const expected = named.includes(key)
@@ -49,7 +50,7 @@ test('exactly the end-to-end fields go on, each value once and in order', () => 
 test('no hop-by-hop field goes on in either direction, in any spelling', () => {
   fc.assert(
     fc.property(fields, (list) => {
-      const sent = Object.keys(toRecord(requestFields(list.flat(), own))).map((key) => key.toLowerCase());
+      const sent = pairsOf(requestFields(list.flat(), own)).map(([key]) => key.toLowerCase());
       const received = responseFields(list.flat(), own).filter((_, at) => at % 2 === 0);
       for (const key of hopByHop) {
         expect(sent).not.toContain(key);
@@ -64,9 +65,7 @@ test('a request that passed the check leaves with one framing, one Host and one 
     fc.property(fields, (list) => {
       const raw = list.flat();
       fc.pre(checkForwardFields(raw, '1.1') === null);
-      const entries = Object.entries(toRecord(requestFields(raw, own))).map(
-        ([key, value]) => [key.toLowerCase(), value] as const,
-      );
+      const entries = pairsOf(requestFields(raw, own)).map(([key, value]) => [key.toLowerCase(), value] as const);
       const valuesOf = (key: string): unknown[] => entries.filter(([other]) => other === key).map(([, value]) => value);
       expect(valuesOf('host')).toEqual(['a.example']);
       expect(valuesOf('via')).toEqual([expect.stringMatching(/(?:^|, )1\.1 lockdown$/)]);
