@@ -99,6 +99,8 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       const { rawHeaders, httpVersion, statusCode: status = 0 } = incoming;
       const fault = checkAnswer(incoming);
       if (fault) return fail(fault);
+      // It was sent before the request came, to say that the connection is closed (RFC 9110 section 15.5.9).
+      if (way === 'kept' && status === 408) return settle(new StaleConnection('timed out while it was kept'));
       // Of a parent's refusals this one is certain: a destination has nothing to ask of a proxy.
       if (asking && status === 407) return settle(refusedByParent(exchange, asking, status, ''));
       // What is left of a body that the destination did not wait for cannot be told from a next request.
@@ -114,8 +116,10 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
       response.once('finish', () => settle(null));
       if (incoming.complete) {
         // A short answer is whole by now; its connection is free again when it has ended.
-        const body = (incoming.read() as Buffer | null) ?? undefined;
-        incoming.once('end', () => response.end(body));
+        const body = readAll(incoming);
+        incoming.once('end', () => {
+          if (!isSettled) response.end(body);
+        });
         return;
       }
       incoming.on('data', count);
@@ -164,6 +168,14 @@ function checkAnswer({ statusCode: status = 0, rawHeaders, httpVersion }: Incomi
   if (status < 200 || status > 599) return `status ${status}`;
   if (rawHeaders.length >= maxAnswerFields * 2) return 'too many fields';
   return checkAnswerFields(rawHeaders, httpVersion);
+}
+
+/** What has come of a body; the platform gives it piece by piece. */
+function readAll(incoming: IncomingMessage): Buffer {
+  const pieces: Buffer[] = [];
+  for (let piece = incoming.read() as Buffer | null; piece; piece = incoming.read() as Buffer | null)
+    pieces.push(piece);
+  return pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
 }
 
 function wordOf(error: Error): string {

@@ -186,6 +186,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     const connection = connections.get(socket);
     if (!connection || connection.isTaken) return void socket.destroy();
     connection.isTaken = true;
+    connection.kept?.end();
     if (connection.outstanding === 0) return void serveTunnel(request, socket, head, connection, tunnelDeps);
     // node:http would answer it before the request that came first; neither the order nor a tunnel can be kept.
     connection.isOvertaken = true;

@@ -83,6 +83,20 @@ test('it goes with its client', async () => {
   expect(await endingOf(await forwarding.destination.connection())).toBe('closed');
 });
 
+test('it goes when its client begins a tunnel', async () => {
+  await using forwarding = await startForwarding(echoPath, 'tlsServerName: off');
+  const { origin, destination } = forwarding;
+  await using client = await forwarding.connect();
+  await ask(client, origin, '/1');
+  await client.until('path /1;');
+  await client.write(`CONNECT 127.0.0.1:${destination.port} HTTP/1.1\r\n\r\n`);
+  await client.until('200 Connection established\r\n\r\n');
+  expect(await endingOf(await destination.connection())).toBe('closed');
+  await ask(client, origin, '/2');
+  await client.until('path http');
+  expect(destination.connections).toHaveLength(2);
+});
+
 test('it goes when a drain begins, and nothing of it keeps the proxy from stopping', async () => {
   await using forwarding = await startForwarding(echoPath);
   await using client = await forwarding.connect();
@@ -127,6 +141,7 @@ describe('one that the destination has closed meanwhile costs nothing', () => {
     ['before the next request', answerWith(answer('first;'))],
     ['as it comes, with a FIN', thenWith((wire) => wire.end())],
     ['as it comes, with a reset', thenWith((wire) => wire.reset())],
+    ['as it comes, with a 408', thenWith((wire) => wire.end('HTTP/1.1 408 Too late\r\nConnection: close\r\n\r\n'))],
   ])('%s', async (_, behaviour) => {
     await using forwarding = await startForwarding(inTurn(behaviour, echoPath));
     const { origin, proxy, destination } = forwarding;
