@@ -202,7 +202,7 @@ describe('a body is framed for the client that asked', () => {
     ['1.1', 'HTTP/1.0 200 OK\r\n\r\nhello', '5\r\nhello\r\n0\r\n\r\n'],
     ['1.0', `${ok}Content-Length: 5\r\n\r\nhello`, 'hello'],
     ['1.0', `${ok}Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n`, 'hello'],
-    ['1.0', `${ok}Transfer-Encoding: chunked\r\n\r\n${'1\r\nx\r\n'.repeat(500)}0\r\n\r\n`, 'x'.repeat(500)],
+    ['1.0', `${ok}Transfer-Encoding: chunked\r\n\r\n${'1\r\nx\r\n'.repeat(9)}0\r\n\r\n`, 'x'.repeat(9)],
   ])('HTTP/%s: %j', async (version, bytes, body) => {
     await using forwarding = await startForwarding(answerWith(bytes));
     const text = await exchangeBytes(
