@@ -91,7 +91,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | null {
       inFlight: readNumber('in-flight', values['in-flight'], 1),
       connects: times(500),
       roundTrips: times(4000),
-      requests: times(3000),
+      requests: times(10_000),
       // A proxy needs two descriptors for each tunnel.
       idle: Math.min(idleWanted, Math.floor((files - spareFiles) / 2)),
     },
