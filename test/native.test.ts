@@ -88,7 +88,12 @@ describe('the program under plain Node', () => {
 });
 
 /** What Node is told before the program, the same wherever it is started. */
-const nodeFlags = ['--disable-warning=DEP0060', '--disable-sigusr1', '--max-semi-space-size=8'];
+const nodeFlags = [
+  '--disable-warning=DEP0060',
+  '--disable-sigusr1',
+  '--max-semi-space-size=8',
+  '--no-parallel-scavenge',
+];
 
 it.each(['deploy/systemd/lockdown-proxy.service', 'deploy/deb/command'])('%s gives Node the same flags', (file) => {
   const flags = /bin\/node"? (.*?) \S*src\/main\.ts/.exec(readFileSync(join(root, file), 'utf8'))?.[1];

@@ -54,7 +54,12 @@ export interface Peer {
 
 export const product = 'lockdown-proxy';
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
-const nodeFlags = ['--disable-warning=DEP0060', '--disable-sigusr1', '--max-semi-space-size=8'];
+const nodeFlags = [
+  '--disable-warning=DEP0060',
+  '--disable-sigusr1',
+  '--max-semi-space-size=8',
+  '--no-parallel-scavenge',
+];
 const plain = { environment: {}, template: null, fixedPort: null, install: null } as const;
 
 /** Debian keeps servers where only root's PATH leads. */
