@@ -145,10 +145,10 @@ export function viaValue(raw: readonly string[], own: { readonly via: string; re
 }
 
 /**
- * The fields of the request to the destination, as a flat list. `host` becomes Host, `via` is our name, `httpVersion` that of the
- * request as it came. Expect ends here because the proxy answers it; `Transfer-Encoding: chunked` is said again where
- * the request had it, or the platform would send the body of a GET or DELETE unframed. `authorization` is our own
- * credential, for a parent proxy alone.
+ * The fields of the request to the destination, as a flat list. `host` becomes Host, `via` is our name, `httpVersion`
+ * that of the request as it came. Expect ends here because the proxy answers it; `Transfer-Encoding: chunked` is said
+ * again where the request had it, or the platform would send the body of a GET or DELETE unframed. `authorization` is
+ * our own credential, for a parent proxy alone.
  */
 export function requestFields(
   raw: readonly string[],

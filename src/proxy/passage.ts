@@ -46,7 +46,8 @@ export interface PassageEvents {
 /**
  * Lets `send` start the request and brings the answer back; resolves when the whole answer is out. Its socket is closed
  * unless it was handed to `onFree`.
- * @throws StaleConnection, or ProxyError `response_invalid`, `response_timeout`, `request_timeout`, or what the exchange was aborted with.
+ * @throws StaleConnection; ProxyError `response_invalid`, `response_timeout`, `request_timeout`, or what the exchange was
+ * aborted with.
  */
 export function pass(passage: Passage, send: (events: PassageEvents) => void): Promise<void> {
   const { exchange, request, response, destination, viaName, asking, way } = passage;

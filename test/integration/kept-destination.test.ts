@@ -1,7 +1,8 @@
 /** The destination connection that a client connection keeps: used again where that can lose nothing, and never shared. */
 import { describe, expect, test } from 'vitest';
-import { answerWith } from '../support/destination.ts';
+import { answerWith, createDestination } from '../support/destination.ts';
 import type { Behaviour } from '../support/destination.ts';
+import type { Forwarding } from '../support/forwarding.ts';
 import {
   answer,
   answerEach,
@@ -12,7 +13,6 @@ import {
   startForwarding,
 } from '../support/forwarding.ts';
 import { operateProxy } from '../support/operated-proxy.ts';
-import { createDestination } from '../support/destination.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import type { Wire } from '../support/wire.ts';
 
@@ -39,6 +39,14 @@ const thenWith =
 
 const ask = (client: Wire, origin: string, path: string, method = 'GET', rest = '\r\n') =>
   client.write(`${method} ${origin}${path} HTTP/1.1\r\n${rest}`);
+
+/** A client whose first request was answered, so that its connection to the destination is kept. */
+async function beginOn(forwarding: Forwarding): Promise<Wire> {
+  const client = await forwarding.connect();
+  await ask(client, forwarding.origin, '/1');
+  await client.until(/(?:path \/1|first);/);
+  return client;
+}
 
 test('each exchange has its own bytes and its own line', async () => {
   await using forwarding = await startForwarding(echoPath);
@@ -76,9 +84,7 @@ test('clients never share one', async () => {
 
 test('it goes with its client', async () => {
   await using forwarding = await startForwarding(echoPath);
-  await using client = await forwarding.connect();
-  await ask(client, forwarding.origin, '/1');
-  await client.until('path /1;');
+  await using client = await beginOn(forwarding);
   client.end();
   expect(await endingOf(await forwarding.destination.connection())).toBe('closed');
 });
@@ -86,9 +92,7 @@ test('it goes with its client', async () => {
 test('it goes when its client begins a tunnel', async () => {
   await using forwarding = await startForwarding(echoPath, 'tlsServerName: off');
   const { origin, destination } = forwarding;
-  await using client = await forwarding.connect();
-  await ask(client, origin, '/1');
-  await client.until('path /1;');
+  await using client = await beginOn(forwarding);
   await client.write(`CONNECT 127.0.0.1:${destination.port} HTTP/1.1\r\n\r\n`);
   await client.until('200 Connection established\r\n\r\n');
   expect(await endingOf(await destination.connection())).toBe('closed');
@@ -99,9 +103,7 @@ test('it goes when its client begins a tunnel', async () => {
 
 test('it goes when a drain begins, and nothing of it keeps the proxy from stopping', async () => {
   await using forwarding = await startForwarding(echoPath);
-  await using client = await forwarding.connect();
-  await ask(client, forwarding.origin, '/1');
-  await client.until('path /1;');
+  await using client = await beginOn(forwarding);
   await forwarding.proxy.app.stop(5000);
   expect(await endingOf(client)).toBe('closed');
   expect(await endingOf(await forwarding.destination.connection())).toBe('closed');
@@ -126,9 +128,7 @@ describe('a request that may not be sent twice goes over a new connection', () =
   ])('%s with %j', async (method, rest) => {
     await using forwarding = await startForwarding(inTurn(echoPath, answerWith(answer('own;'))));
     const { origin, destination } = forwarding;
-    await using client = await forwarding.connect();
-    await ask(client, origin, '/1');
-    await client.until('path /1;');
+    await using client = await beginOn(forwarding);
     await ask(client, origin, '/2', method, rest);
     await client.until('own;');
     expect(destination.connections).toHaveLength(2);
@@ -145,9 +145,7 @@ describe('one that the destination has closed meanwhile costs nothing', () => {
   ])('%s', async (_, behaviour) => {
     await using forwarding = await startForwarding(inTurn(behaviour, echoPath));
     const { origin, proxy, destination } = forwarding;
-    await using client = await forwarding.connect();
-    await ask(client, origin, '/1');
-    await client.until('first;');
+    await using client = await beginOn(forwarding);
     await ask(client, origin, '/2');
     await client.until('path /2;');
     await ask(client, origin, '/3');
@@ -174,9 +172,7 @@ test('once something of the answer has come the request is not sent again', asyn
     ),
   );
   const { origin, proxy, destination } = forwarding;
-  await using client = await forwarding.connect();
-  await ask(client, origin, '/1');
-  await client.until('first;');
+  await using client = await beginOn(forwarding);
   await ask(client, origin, '/2');
   expect((await client.all()).toString()).toMatch(/first;HTTP\/1\.1 502 Invalid response/);
   expect(await proxy.record(1)).toMatchObject({ path: '/2', reason: 'response_invalid' });
@@ -190,9 +186,7 @@ test('a destination that closes every connection is tried twice and no more', as
   );
   await using forwarding = await startForwarding(behaviour);
   const { origin, proxy, destination } = forwarding;
-  await using client = await forwarding.connect();
-  await ask(client, origin, '/1');
-  await client.until('first;');
+  await using client = await beginOn(forwarding);
   await ask(client, origin, '/2');
   expect((await client.all()).toString()).toMatch(/first;HTTP\/1\.1 502 /);
   expect(await proxy.record(1)).toMatchObject({ path: '/2', reason: 'response_invalid' });
@@ -212,9 +206,7 @@ describe('what a destination sends unasked is nobody’s answer', () => {
     };
     await using forwarding = await startForwarding(inTurn(forging, echoPath));
     const { origin, destination } = forwarding;
-    await using client = await forwarding.connect();
-    await ask(client, origin, '/1');
-    await client.until('first;');
+    await using client = await beginOn(forwarding);
     answered();
     await (
       await destination.connection()
