@@ -2,10 +2,10 @@
  * A TCP connection straight over the platform's handle. What a tunnel does not need of `net.Socket` are its two streams:
  * most of what one costs, and more of it once plain http has run through the same code.
  */
-import { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import process from 'node:process';
 import { getSystemErrorName } from 'node:util';
+import { Listeners } from './listeners.ts';
 import type { HandleRequest, ReadInto, TcpHandle, TcpHandles } from './tcp-handle.ts';
 import type { ClientSocket } from './tunnel-socket.ts';
 
@@ -18,7 +18,7 @@ type SocketHandle = TcpHandle & { socket: BareSocket | null };
 type SocketRequest = HandleRequest & { socket: BareSocket };
 type WriteRequest = SocketRequest & { bytes: Uint8Array; onWritten: (() => void) | undefined };
 
-export class BareSocket extends EventEmitter implements ClientSocket {
+export class BareSocket extends Listeners implements ClientSocket {
   closed = false;
   destroyed = false;
   readableEnded = false;

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { BareSocket } from './bare-socket.ts';
 import type { BareSockets } from './bare-sockets.ts';
 import { findBareSockets } from './bare-sockets.ts';
+import { told } from './listeners.ts';
 
 /** How long the trial may take, in milliseconds; a machine that is slower goes without. */
 const budgetMs = 1000;
@@ -31,10 +32,10 @@ export async function probeBareSockets(): Promise<BareSockets | null> {
     if (!isAccepting) return null;
     const socket = bare.connect('127.0.0.1', (server.address() as AddressInfo).port);
     sockets.push(socket);
-    await once(socket, 'connect', { signal });
+    await told(socket, 'connect', signal);
     const arrived: Buffer[] = [];
     socket.on('data', (bytes: Buffer) => arrived.push(bytes));
-    const closed = once(socket, 'close', { signal });
+    const closed = told(socket, 'close', signal);
     socket.resume();
     socket.write(sent);
     socket.end();

@@ -94,7 +94,6 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
 
   function onConnection<S extends ClientSocket>(socket: S, isTls: boolean, serve: Serve<S>): void {
     socket.on('error', ignore);
-    socket.setMaxListeners(0);
     const client = readAddress(socket.remoteAddress ?? '');
     if (!client) return void socket.destroy();
     if (refuser.refuseClient(socket, client, isTls)) return;
@@ -221,7 +220,7 @@ export function createProxyServer(deps: ServerDeps): ProxyServer {
     const { limits } = deps.current().config;
     const { server, serve } = createHttpListener(limits, { onRequest, onConnect, onClientError });
     const begin: Serve<Socket> = tls ? (socket, connection) => serveTls(tls, serve, socket, connection) : serve;
-    server.on('connection', (socket: Socket) => onConnection(socket, tls !== null, begin));
+    server.on('connection', (socket: Socket) => onConnection(socket.setMaxListeners(0), tls !== null, begin));
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ ...where, backlog: 4096 }, () => {

@@ -1,10 +1,14 @@
 /** What a tunnel uses of a connection. */
-import type { EventEmitter } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import type { Listener, SocketEvent } from './listeners.ts';
 
-/** A `net.Socket` has it all. Events: `data`, `end`, `drain`, `finish`, `error`, `close`. */
-export interface TunnelSocket extends EventEmitter {
+/** A `net.Socket` has it all. */
+export interface TunnelSocket {
+  on(event: SocketEvent, listener: Listener): this;
+  once(event: SocketEvent, listener: Listener): this;
+  off(event: SocketEvent, listener: Listener): this;
+  removeAllListeners(event: SocketEvent): this;
   /** Whether `close` has been told, or is about to be. */
   readonly closed: boolean;
   readonly destroyed: boolean;

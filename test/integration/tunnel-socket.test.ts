@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { probeBareSockets } from '../../src/proxy/bare-sockets-probe.ts';
 import type { BareSocket } from '../../src/proxy/bare-socket.ts';
+import { told } from '../../src/proxy/listeners.ts';
 import type { TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
 import { connectPlain } from '../../src/proxy/tunnel-socket.ts';
 import { bareSockets } from '../support/bare-sockets.ts';
@@ -34,7 +35,7 @@ function watch(socket: TunnelSocket) {
   const events: string[] = [];
   const pieces: Buffer[] = [];
   socket.on('error', (error: NodeJS.ErrnoException) => events.push(`error ${error.code}`));
-  for (const name of ['connect', 'end', 'finish', 'close']) socket.on(name, () => events.push(name));
+  for (const name of ['connect', 'end', 'finish', 'close'] as const) socket.on(name, () => events.push(name));
   socket.on('data', (bytes: Buffer) => pieces.push(Buffer.from(bytes)));
   return { events, text: () => Buffer.concat(pieces).toString() };
 }
@@ -55,9 +56,9 @@ describe('accepted', () => {
     const socket = await accepted.promise;
     expect([socket.remoteAddress, socket.remotePort]).toEqual([client.localAddress, client.localPort]);
     const { events } = watch(socket);
-    const piece = once(socket, 'data') as Promise<[Buffer]>;
+    const piece = told(socket, 'data');
     socket.resume();
-    const [read] = await piece;
+    const read = (await piece) as Buffer;
     const taken = socket.handOver(read);
     expect([socket.writable, socket.write('no more'), taken.bytesRead]).toEqual([false, false, read.length]);
     const heard = watch(client);
@@ -81,7 +82,7 @@ describe('accepted', () => {
     expect(bare.takeOver(socket)).toBeNull();
     const { events } = watch(taken);
     taken.resume();
-    await once(taken, 'end');
+    await told(taken, 'end');
     taken.write('an answer');
     const gone = once(socket, 'close');
     taken.end();
@@ -110,12 +111,12 @@ describe.each([
     using listener = await listen(host, (socket) => socket.pipe(socket));
     const socket = connect(host, listener.port);
     const { events, text } = watch(socket);
-    await once(socket, 'connect');
+    await told(socket, 'connect');
     socket.resume();
     socket.write('there ');
     socket.write(Buffer.from('and back'));
     socket.end();
-    await once(socket, 'close');
+    await told(socket, 'close');
     expect(text()).toBe('there and back');
     expect(events).toEqual(['connect', 'finish', 'end', 'close']);
     expect(socket).toMatchObject({ destroyed: true, readableEnded: true, writableFinished: true, writable: false });
@@ -130,12 +131,12 @@ describe.each([
     const socket = connect('127.0.0.1', listener.port);
     watch(socket);
     socket.resume();
-    await once(socket, 'end');
+    await told(socket, 'end');
     socket.write('an answer');
     expect(await heard.promise).toBe('an answer');
     expect(socket.destroyed).toBe(false);
     socket.end();
-    await once(socket, 'close');
+    await told(socket, 'close');
   });
 
   test('says that it was refused', async () => {
@@ -152,7 +153,7 @@ describe.each([
     const socket = connect('127.0.0.1', listener.port);
     const { events } = watch(socket);
     socket.destroy();
-    await once(socket, 'close');
+    await told(socket, 'close');
     expect(events).toEqual(['close']);
   });
 
@@ -160,11 +161,11 @@ describe.each([
     using listener = await listen('127.0.0.1', (socket) => socket.end('for later'));
     const socket = connect('127.0.0.1', listener.port);
     socket.pause();
-    await once(socket, 'connect');
+    await told(socket, 'connect');
     const { events, text } = watch(socket);
     expect(socket.isPaused()).toBe(true);
     socket.resume();
-    await once(socket, 'end');
+    await told(socket, 'end');
     expect([text(), events]).toEqual(['for later', ['end']]);
     socket.destroy();
   });
@@ -174,12 +175,12 @@ describe.each([
     using listener = await listen('127.0.0.1', (socket) => reader.resolve(socket.pause()));
     const socket = connect('127.0.0.1', listener.port);
     watch(socket);
-    await once(socket, 'connect');
+    await told(socket, 'connect');
     const block = Buffer.alloc(1 << 20, 7);
     let sent = block.length;
     for (; socket.write(block) && sent < 200 * block.length; sent += block.length);
     expect([socket.writableNeedDrain, socket.writableLength > 0]).toEqual([true, true]);
-    const drained = once(socket, 'drain');
+    const drained = told(socket, 'drain');
     let received = 0;
     const far = await reader.promise;
     far.on('data', (bytes) => (received += bytes.length)).resume();
@@ -197,7 +198,7 @@ describe.each([
     const socket = connect('127.0.0.1', listener.port);
     const { events } = watch(socket);
     socket.resume();
-    await once(socket, 'connect');
+    await told(socket, 'connect');
     (await far.promise).resetAndDestroy();
     await new Promise((closed) => socket.once('close', closed));
     expect(events).toEqual(['connect', 'error ECONNRESET', 'close']);
@@ -205,7 +206,7 @@ describe.each([
     const other = Promise.withResolvers<Socket>();
     using second = await listen('127.0.0.1', (accepted) => other.resolve(accepted));
     const resetting = connect('127.0.0.1', second.port);
-    await once(resetting, 'connect');
+    await told(resetting, 'connect');
     const accepted = await other.promise;
     const code = new Promise((heard) => accepted.on('error', (error: NodeJS.ErrnoException) => heard(error.code)));
     accepted.resume();
@@ -218,7 +219,7 @@ describe.each([
     using listener = await listen('127.0.0.1', (socket) => far.resolve(socket));
     const socket = connect('127.0.0.1', listener.port);
     socket.pause();
-    await once(socket, 'connect');
+    await told(socket, 'connect');
     const { events } = watch(socket);
     const accepted = await far.promise;
     accepted.resetAndDestroy();

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { told } from '../../src/proxy/listeners.ts';
 import type { Connect, TunnelSocket } from '../../src/proxy/tunnel-socket.ts';
 
 /** The end that connects, and the one that was accepted. */
@@ -12,7 +13,7 @@ export async function socketPair<S extends TunnelSocket>(connectTo: Connect<S>):
   const { port } = server.address() as AddressInfo;
   const accepted = once(server, 'connection');
   const near = connectTo('127.0.0.1', port);
-  const connected = once(near, 'connect');
+  const connected = told(near, 'connect');
   const [far] = (await accepted) as [Socket];
   server.close();
   await connected;
