@@ -3,8 +3,6 @@
  * and takes away some thirty listeners, and a table for events of any name is up to 5 per cent of what it costs.
  */
 
-import type { TunnelSocket } from './tunnel-socket.ts';
-
 export type SocketEvent = 'connect' | 'data' | 'end' | 'drain' | 'finish' | 'error' | 'close';
 
 /** Called with the socket as `this`. */
@@ -57,19 +55,22 @@ export class Listeners {
   }
 }
 
+interface Socket {
+  on(event: SocketEvent, listener: Listener): unknown;
+  off(event: SocketEvent, listener: Listener): unknown;
+}
+
 /** What a socket tells next of an event. @throws an error that it tells before, or the reason why `signal` was aborted */
-export function told(
-  socket: Pick<TunnelSocket, 'on' | 'off'>,
-  event: Exclude<SocketEvent, 'error'>,
-  signal?: AbortSignal,
-): Promise<unknown> {
+export function told(socket: Socket, event: Exclude<SocketEvent, 'error'>, signal?: AbortSignal): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const onAbort = () => reject(signal?.reason);
-  socket.on(event, resolve).on('error', reject);
+  socket.on(event, resolve);
+  socket.on('error', reject);
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort);
   return promise.finally(() => {
-    socket.off(event, resolve).off('error', reject);
+    socket.off(event, resolve);
+    socket.off('error', reject);
     signal?.removeEventListener('abort', onAbort);
   });
 }
