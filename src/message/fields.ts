@@ -21,9 +21,7 @@ const endingHere: ReadonlySet<string> = new Set([
 const framing: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'via']);
 
 /** What more of a request ends here: Host is written anew, Expect is answered. */
-const endingInRequests: ReadonlySet<string> = new Set(['host', 'expect']);
-/** A length beside a transfer coding is at best wrong (RFC 9112 section 6.3). */
-const lengthField: ReadonlySet<string> = new Set(['content-length']);
+const endingInRequests: readonly string[] = ['host', 'expect'];
 
 function listElements(values: readonly string[]): readonly string[] {
   return values.flatMap((value) => value.split(',')).map((element) => element.trim());
@@ -124,15 +122,15 @@ function namedFields(raw: readonly string[]): ReadonlySet<string> | null {
   return new Set(listElements(lines).map((option) => option.toLowerCase()));
 }
 
-/** The fields that go on: neither hop-by-hop, nor named by any Connection line, nor spoken between proxies. */
-function endToEnd(raw: readonly string[]): string[] {
+/** The fields that go on: neither hop-by-hop, nor named by any Connection line, nor spoken between proxies, nor `others`. */
+function endToEnd(raw: readonly string[], others: readonly string[]): string[] {
   const named = namedFields(raw);
   const kept: string[] = [];
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? '';
     const key = name.toLowerCase();
-    if (endingHere.has(key) || key.startsWith('proxy-') || (named?.has(key) && !framing.has(key))) continue;
-    kept.push(name, raw[at + 1] ?? '');
+    if (endingHere.has(key) || key.startsWith('proxy-') || others.includes(key)) continue;
+    if (!named?.has(key) || framing.has(key)) kept.push(name, raw[at + 1] ?? '');
   }
   return kept;
 }
@@ -159,15 +157,13 @@ export function requestFields(
     readonly authorization?: string | null;
   },
 ): string[] {
-  const fields = ['Host', options.host, ...without(endToEnd(raw), endingInRequests), 'Via', viaValue(raw, options)];
+  const isChunked = fieldValues(raw, 'transfer-encoding').length > 0;
+  // A length beside a transfer coding is at best wrong (RFC 9112 section 6.3).
+  const kept = endToEnd(raw, isChunked ? [...endingInRequests, 'content-length'] : endingInRequests);
+  const fields = ['Host', options.host, ...kept, 'Via', viaValue(raw, options)];
   if (options.authorization) fields.push('Proxy-Authorization', options.authorization);
-  if (fieldValues(raw, 'transfer-encoding').length === 0) return fields;
-  return [...without(fields, lengthField), 'Transfer-Encoding', 'chunked'];
-}
-
-function without(fields: string[], names: ReadonlySet<string>): string[] {
-  if (!fields.some((name, at) => at % 2 === 0 && names.has(name.toLowerCase()))) return fields;
-  return fields.filter((_, at) => !names.has((fields[at - (at % 2)] ?? '').toLowerCase()));
+  if (isChunked) fields.push('Transfer-Encoding', 'chunked');
+  return fields;
 }
 
 /**
@@ -179,9 +175,8 @@ export function responseFields(
   raw: readonly string[],
   options: { readonly via: string; readonly httpVersion: string; readonly status?: number },
 ): string[] {
-  const kept = endToEnd(raw);
   const isUnmeasured = options.status === 204 || fieldValues(raw, 'transfer-encoding').length > 0;
-  const fields = isUnmeasured ? without(kept, lengthField) : kept;
+  const fields = endToEnd(raw, isUnmeasured ? ['content-length'] : none);
   fields.push('Via', viaValue(raw, options));
   return fields;
 }

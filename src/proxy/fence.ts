@@ -5,7 +5,7 @@
 import type { Agent, IncomingMessage, ServerResponse, ClientRequest } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Stream } from 'node:stream';
-import { hasBody, requestFields } from '../message/fields.ts';
+import { requestFields } from '../message/fields.ts';
 import type { AbsoluteForm } from '../message/request-target.ts';
 import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { PassageEvents } from './passage.ts';
@@ -17,6 +17,8 @@ export interface Sending {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly form: AbsoluteForm;
+  /** By its fields; it may be empty. */
+  readonly isWithBody: boolean;
   readonly destination: Socket;
   /** Whether the destination is asked to leave the connection open; the socket then tells `free` behind a whole answer. */
   readonly isToKeep: boolean;
@@ -33,7 +35,7 @@ interface Inside {
   readonly path: string;
   /** Names and values in turn, as they are sent. */
   readonly fields: readonly string[];
-  readonly hasBody: boolean;
+  readonly isWithBody: boolean;
   readonly events: PassageEvents;
 }
 
@@ -55,20 +57,21 @@ export async function createFence(): Promise<Send> {
     const { fields } = passage;
     for (let at = 0; at < fields.length; at += 2) setOrAppend(outgoing, fields[at] ?? '', fields[at + 1] ?? '');
     passage.events.onRequest(outgoing);
-    if (!passage.hasBody) outgoing.end();
+    if (!passage.isWithBody) outgoing.end();
+    // The head does not wait for a body that is still to come.
+    else if (!request.complete) outgoing.flushHeaders();
   });
   fenced.on('proxyRes', (incoming, request: InsideMessage) => request[inside]?.events.onResponse(incoming));
   // Errors come through the callback of `web`; without a listener here an aborted client would end the process.
   fenced.on('error', () => {});
   fenced.on('econnreset', () => {});
 
-  return ({ request, response, form, destination, isToKeep, viaName, asking }, events) => {
+  return ({ request, response, form, isWithBody, destination, isToKeep, viaName, asking }, events) => {
     const { rawHeaders, httpVersion } = request;
     const authorization = asking?.authorization ?? null;
     const fields = requestFields(rawHeaders, { host: form.authority, via: viaName, httpVersion, authorization });
-    const isWithBody = hasBody(rawHeaders);
     const path = asking ? wholeUrl(form) : form.requestPath;
-    (request as InsideMessage)[inside] = { path, fields, hasBody: isWithBody, events };
+    (request as InsideMessage)[inside] = { path, fields, isWithBody, events };
     // What http-proxy would copy, in its order and its spelling, before anybody is asked.
     request.headers = {};
     const options = {

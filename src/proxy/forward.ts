@@ -45,6 +45,9 @@ export type Forward = (
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'MERGE']);
 
+/** What may be sent again where nobody knows whether it arrived (RFC 9110 section 9.2.1). */
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
 /** Whether requests of this method are passed on; the others end with 405. */
 export function isForwardable(method: string): boolean {
   return methods.has(method);
@@ -75,14 +78,15 @@ export function createForward(deps: ForwardDeps): Forward {
       const asked = { kind: 'forward', client, user, target: form.target, path: form.path } as const;
       const question = { ...asked, user: await authenticate(exchange, asked, request, deps.verifier) };
       const kept = (peer.kept ??= new KeptDestination());
-      const mayRepeat = expectation === 'none' && isRepeatable(request);
+      const isWithBody = hasBody(request.rawHeaders);
+      const mayRepeat = safeMethods.has(request.method ?? '') && !isWithBody && expectation === 'none';
       const passOver = async ({ socket: destination, asking, judged, way }: Destination<Socket>) => {
         exchange.admit({ question, dialled: judged, serverName: undefined });
         if (expectation === 'continue') response.writeContinue();
         const isToKeep = response.shouldKeepAlive && way !== 'parent';
         const onFree = () => kept.hold(destination, form.target, judged.address);
         await pass({ exchange, request, response, destination, viaName, asking, way, onFree }, (events) =>
-          send({ request, response, form, destination, isToKeep, viaName, asking }, events),
+          send({ request, response, form, isWithBody, destination, isToKeep, viaName, asking }, events),
         );
       };
       const reachIt = () => reach(exchange, question, request, reachDeps, mayRepeat ? kept : null);
@@ -105,11 +109,6 @@ export function createForward(deps: ForwardDeps): Forward {
       broken.removeEventListener('abort', onBroken);
     }
   };
-}
-
-/** Whether a request may be sent again where nobody knows if it arrived: safe (RFC 9110 section 9.2.1), without a body. */
-function isRepeatable({ method = '', rawHeaders }: IncomingMessage): boolean {
-  return (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && !hasBody(rawHeaders);
 }
 
 function readRequest(request: IncomingMessage, record: Exchange['record'], viaName: string): AbsoluteForm {

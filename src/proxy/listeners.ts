@@ -48,10 +48,10 @@ export class Listeners {
   }
 
   /** Tells those who listen at the moment, in their order. @throws an error that nobody listens to */
-  protected emit(event: SocketEvent, told?: unknown): void {
+  protected emit(event: SocketEvent, value?: unknown): void {
     const listening = this.#of[event];
-    if (event === 'error' && listening.length === 0) throw told;
-    for (const listener of listening) Reflect.apply(listener, this, [told]);
+    if (event === 'error' && listening.length === 0) throw value;
+    for (const listener of listening) Reflect.apply(listener, this, [value]);
   }
 }
 

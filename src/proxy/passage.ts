@@ -6,7 +6,7 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from './node-http.ts';
 import type { Socket } from 'node:net';
 import { ProxyError } from '../errors.ts';
-import { checkAnswerFields, hasBody, responseFields } from '../message/fields.ts';
+import { checkAnswerFields, responseFields } from '../message/fields.ts';
 import type { ParentProxy } from '../state/parent-proxy.ts';
 import type { Exchange } from './exchange.ts';
 import { refusedByParent } from './parent.ts';
@@ -139,8 +139,6 @@ export function pass(passage: Passage, send: (events: PassageEvents) => void): P
           // Without a listener node:http would drop the socket and say nothing.
           created.on('upgrade', () => fail('status 101'));
           destination.resume();
-          // The head does not wait for a body that is still to come.
-          if (!request.complete && hasBody(request.rawHeaders)) created.flushHeaders();
         },
         onResponse(incoming) {
           answer = incoming;

@@ -8,7 +8,8 @@ import { treeOf } from './process-tree.ts';
 /**
  * Gives a peer one processor and all others of this benchmark another, as they would be other machines. Where each waits
  * for the next, the kernel else puts two of the three on one processor, now these and now those, and a byte there and
- * back takes 75 or 105 microseconds by that alone. Gives what takes it back; does nothing where there is one processor, or no peer.
+ * back takes 75 or 105 microseconds by that alone. Gives what takes it back; does nothing where there is one processor, or
+ * no peer.
  */
 export function placeApart(peer: number | null): () => void {
   const allowed = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
